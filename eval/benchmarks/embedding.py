@@ -1,0 +1,212 @@
+"""How fast the packaged embedding model is, and how near `embed_papers` comes to the bare session.
+
+    python eval/benchmarks/embedding.py --corpus FILES --json report.json
+
+Two measurements in one process, on the same papers:
+
+- the curve: abstracts a second of the bare onnxruntime session, by threads a run and texts a batch, on
+  length-sorted batches tokenised beforehand, and with several runs side by side;
+- the ratio: `MiniLM.embed_papers`, with tokenising, pooling and sentence chunks, to the bare session with
+  the batches that it uses itself, and to the fastest point of the curve. The rounds are interleaved, and
+  the median of the rounds' ratios is reported, so that a busy machine disturbs both sides alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice, product
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from citewell.chunking import sentence_spans
+from citewell.embedding import Passages
+from citewell.embedding.base import with_title
+from citewell.embedding.minilm import MiniLM, packaged_model, packaged_tokenizer
+from tokenizers import Tokenizer
+
+WINDOW_TOKENS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One set-up of the bare session and its speed; `runs` is the number of runs side by side."""
+
+    threads: int
+    runs: int
+    batch: int
+    abstracts_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything measured; latencies in milliseconds, `cold_start` in seconds."""
+
+    papers: int
+    mean_tokens: float
+    curve: list[Point]
+    abstracts_per_second: float
+    ratio_same_batches: float
+    ratio_best_of_curve: float
+    query_ms: float
+    cold_start: float
+
+
+class BareSession:
+    """The model without anything around it: one session, padded batches, no pooling."""
+
+    def __init__(self, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = threads
+        self._session = onnxruntime.InferenceSession(packaged_model(), options)
+
+    def run(self, batch: Sequence[Sequence[int]]) -> None:
+        """Run one batch, padded to its longest text."""
+        width = max(map(len, batch))
+        ids = np.zeros((len(batch), width), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, tokens in enumerate(batch):
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = 1
+        self._session.run(
+            None, {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        )
+
+    def run_all(self, texts: Sequence[Sequence[int]], batch: int, runs: int) -> None:
+        """Run the texts in batches of their order, several runs side by side."""
+        batches = [texts[low : low + batch] for low in range(0, len(texts), batch)]
+        if runs == 1:
+            for each in batches:
+                self.run(each)
+            return
+        with ThreadPoolExecutor(runs) as pool:
+            list(pool.map(self.run, batches))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print and write the report; returns the exit status."""
+    options = _parse(arguments)
+    papers = list(islice(_read(options.corpus), options.papers))
+    if not papers:
+        print(f"No paper in {', '.join(map(str, options.corpus))}. Name files that hold abstracts.")
+        return 2
+    cold_start = _seconds(lambda: MiniLM().embed_queries(["a question"]))
+    tokens = _tokens(papers)
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    curve = _curve(tokens, cpus, options.batches)
+    best = max(curve, key=lambda point: point.abstracts_per_second)
+    speed, same, to_best = _ratios(papers, tokens, cpus, best, options.rounds)
+    report = Report(
+        papers=len(papers),
+        mean_tokens=statistics.fmean(map(len, tokens)),
+        curve=curve,
+        abstracts_per_second=speed,
+        ratio_same_batches=same,
+        ratio_best_of_curve=to_best,
+        query_ms=_query_ms(),
+        cold_start=cold_start,
+    )
+    print(_table(report))
+    if options.json:
+        options.json.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure the speed of the packaged embedding model.")
+    parser.add_argument("--corpus", type=Path, nargs="+", required=True, help="files or folders of abstracts")
+    parser.add_argument("--papers", type=int, default=128, help="papers to embed (default 128)")
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="batch sizes")
+    parser.add_argument("--json", type=Path, help="write the report to this file")
+    return parser.parse_args(arguments)
+
+
+def _read(paths: Sequence[Path]) -> Iterator[Passages]:
+    from citewell.corpus import read_corpus
+    from citewell.types import Entry
+
+    for entry in read_corpus(paths):
+        if isinstance(entry, Entry) and entry.paper.abstract:
+            paper = entry.paper
+            yield Passages(paper.title, paper.abstract, tuple(sentence_spans(paper.abstract)))
+
+
+def _tokens(papers: Sequence[Passages]) -> list[list[int]]:
+    """Return the token ids of every paper, longest first, cut to the model's window."""
+    tokenizer = Tokenizer.from_buffer(packaged_tokenizer())
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(WINDOW_TOKENS)
+    encodings = [tokenizer.encode(with_title(paper.title, paper.text)) for paper in papers]
+    return sorted((encoding.ids for encoding in encodings), key=len, reverse=True)
+
+
+def _curve(tokens: Sequence[Sequence[int]], cpus: int, batches: Sequence[int]) -> list[Point]:
+    """Return the speed of every set-up, the better of two passes that lie far apart in time."""
+    setups = sorted({(1, 1), (cpus, 1), (1, cpus)})
+    sessions = {threads: BareSession(threads) for threads in {1, cpus}}
+    best: dict[tuple[int, int, int], float] = {}
+    for _ in range(2):
+        for (threads, runs), batch in product(setups, batches):
+            seconds = _seconds(partial(sessions[threads].run_all, tokens, batch, runs))
+            best[threads, runs, batch] = min(seconds, best.get((threads, runs, batch), seconds))
+    return [Point(*setup, len(tokens) / seconds) for setup, seconds in best.items()]
+
+
+def _ratios(
+    papers: Sequence[Passages], tokens: Sequence[Sequence[int]], cpus: int, best: Point, rounds: int
+) -> tuple[float, float, float]:
+    """Return abstracts a second, and the median ratios to the same batches and to the best of the curve."""
+    minilm = MiniLM()
+    minilm.embed_papers(papers[:1])
+    same, fastest = BareSession(1), BareSession(best.threads)
+    speeds, to_same, to_best = [], [], []
+    for _ in range(rounds):
+        ours = _seconds(lambda: minilm.embed_papers(papers))
+        speeds.append(len(papers) / ours)
+        to_same.append(_seconds(lambda: same.run_all(tokens, 1, cpus)) / ours)
+        to_best.append(_seconds(lambda: fastest.run_all(tokens, best.batch, best.runs)) / ours)
+    return statistics.median(speeds), statistics.median(to_same), statistics.median(to_best)
+
+
+def _query_ms() -> float:
+    minilm = MiniLM()
+    question = ["does vitamin D prevent bone fractures in the elderly?"]
+    minilm.embed_queries(question)
+    return statistics.median(_seconds(lambda: minilm.embed_queries(question)) for _ in range(30)) * 1000
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _table(report: Report) -> str:
+    lines = [f"{report.papers} papers of {report.mean_tokens:.0f} tokens on average", ""]
+    lines.append("threads a run  runs side by side  batch  abstracts/s")
+    lines += [
+        f"{p.threads:13}  {p.runs:17}  {p.batch:5}  {p.abstracts_per_second:11.1f}" for p in report.curve
+    ]
+    lines += [
+        "",
+        f"embed_papers                     {report.abstracts_per_second:8.1f} abstracts/s",
+        f"  to the session, same batches   {report.ratio_same_batches:8.2f}",
+        f"  to the session, best of curve  {report.ratio_best_of_curve:8.2f}",
+        f"one query                        {report.query_ms:8.1f} ms",
+        f"load and first query             {report.cold_start:8.2f} s",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""The eval suite: cases, measures and the fits of the models that ship with Citewell."""

@@ -1,0 +1,20 @@
+"""The library: every paper, its listings, its lexical index and its vectors, in one SQLite file."""
+
+from citewell.library.filters import Filters, date_key, parse_years
+from citewell.library.reader import Library, Manifest, Passages, StoredPaper
+from citewell.library.schema import create
+from citewell.library.writer import LibraryWriter, Stored, content_hash
+
+__all__ = [
+    "Filters",
+    "Library",
+    "LibraryWriter",
+    "Manifest",
+    "Passages",
+    "Stored",
+    "StoredPaper",
+    "content_hash",
+    "create",
+    "date_key",
+    "parse_years",
+]

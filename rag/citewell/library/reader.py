@@ -1,0 +1,320 @@
+"""Reading the library: papers, lexical search, stored vectors. Any thread, any number of processes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from citewell.errors import NoCollectionError
+from citewell.library.filters import Filters, to_sql
+from citewell.library.schema import connect
+from citewell.types import Listing, Paper, Span
+
+_IN_LIMIT = 900  # SQLite's historical limit on bound variables is 999
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the library holds and what its vectors were made with.
+
+    Attributes:
+        revision: grows by one with every committed change.
+        papers: number of papers.
+        digest: order-independent hash of the ids and contents of all papers.
+        embedding: spec of the embedding model, as in `Settings.embedding`.
+        fingerprint: embedder and chunker that made the vectors in use.
+        dim: length of a vector.
+        generation: name of the vector generation in use, empty before the first.
+        generation_revision: the revision that generation shows.
+    """
+
+    revision: int
+    papers: int
+    digest: str
+    embedding: str
+    fingerprint: str
+    dim: int
+    generation: str
+    generation_revision: int
+
+
+class Passages(NamedTuple):
+    """The chunks of one paper: ranges of its abstract, and unit vectors of shapes (dim,) and (n, dim)."""
+
+    spans: tuple[Span, ...]
+    abstract: NDArray[np.float32]
+    chunks: NDArray[np.float32]
+
+
+class StoredPaper(NamedTuple):
+    """A paper with the number of its row."""
+
+    row: int
+    paper: Paper
+
+
+def pack(spans: Sequence[Span], vectors: NDArray[np.float32]) -> tuple[bytes, bytes]:
+    """Returns ranges as int32 and vectors (abstract first) as float16, for the passages table."""
+    return np.asarray(spans, dtype="<i4").tobytes(), vectors.astype("<f2").tobytes()
+
+
+def unpack(spans: bytes, vectors: bytes, dim: int) -> Passages:
+    """Returns what `pack` stored; float16 costs less than 1e-3 of a cosine."""
+    ranges = np.frombuffer(spans, dtype="<i4").reshape(-1, 2).tolist()
+    matrix = np.frombuffer(vectors, dtype="<f2").reshape(-1, dim).astype(np.float32)
+    return Passages(tuple(Span(a, b) for a, b in ranges), matrix[0], matrix[1:])
+
+
+def batched(values: Sequence[int], size: int = _IN_LIMIT) -> Iterator[Sequence[int]]:
+    """Yields slices short enough for one `IN (…)`."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def placeholders(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
+def casefold(text: str | None) -> str:
+    return (text or "").casefold()
+
+
+class Library:
+    """The SQLite library, the source of truth; opens one connection a thread."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise NoCollectionError(
+                f"No collection at {path.parent}. Build one with `citewell ingest FILES --data-dir {path.parent}`."
+            )
+        self.path = path
+        self._local = threading.local()
+        self._open: list[sqlite3.Connection] = []
+        self.connection()  # fails now rather than at the first question
+
+    def connection(self) -> sqlite3.Connection:
+        """Returns this thread's connection."""
+        existing: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if existing is not None:
+            return existing
+        connection = connect(self.path)
+        connection.create_function("casefold", 1, casefold, deterministic=True)
+        self._local.connection = connection
+        self._open.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Closes this thread's connection; those of other threads close with them."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            self._local.connection = None
+            self._open.remove(connection)
+            connection.close()
+
+    def manifest(self) -> Manifest:
+        """Returns the manifest as committed now."""
+        row = self.connection().execute(
+            "SELECT revision, papers, digest, embedding, fingerprint, dim, generation, generation_revision "
+            "FROM manifest"
+        ).fetchone()
+        return Manifest(*row)
+
+    def paper(self, paper_id: str) -> Paper | None:
+        """Returns a paper by id, or None."""
+        row = self.row_of(paper_id)
+        return None if row is None else self.papers([row])[row]
+
+    def row_of(self, paper_id: str) -> int | None:
+        """Returns the row of a paper id, or None."""
+        found = self.connection().execute("SELECT row FROM papers WHERE paper_id = ?", (paper_id,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def rows_of(self, paper_ids: Sequence[str]) -> dict[str, int]:
+        """Returns the rows of those ids that exist."""
+        rows: dict[str, int] = {}
+        for start in range(0, len(paper_ids), _IN_LIMIT):
+            part = paper_ids[start : start + _IN_LIMIT]
+            rows.update(
+                self.connection().execute(
+                    f"SELECT paper_id, row FROM papers WHERE paper_id IN ({placeholders(part)})", part
+                )
+            )
+        return rows
+
+    def papers(self, rows: Sequence[int]) -> dict[int, Paper]:
+        """Returns the papers of the given rows, by row."""
+        found: dict[int, Paper] = {}
+        for part in batched(rows):
+            listings: dict[int, list[Listing]] = {}
+            query = f"SELECT paper, source, date FROM listings WHERE paper IN ({placeholders(part)}) ORDER BY position"
+            for row, source, date in self.connection().execute(query, part):
+                listings.setdefault(row, []).append(Listing(source, date))
+            query = (
+                "SELECT row, paper_id, title, abstract, authors, year, url, doi, arxiv_id, categories "
+                f"FROM papers WHERE row IN ({placeholders(part)})"
+            )
+            for values in self.connection().execute(query, part):
+                found[values[0]] = _paper(values, tuple(listings.get(values[0], ())))
+        return found
+
+    def iterate(self) -> Iterator[StoredPaper]:
+        """Yields every paper in order of row, a few hundred in memory at a time."""
+        last = 0
+        while True:
+            rows = [
+                row
+                for (row,) in self.connection().execute(
+                    "SELECT row FROM papers WHERE row > ? ORDER BY row LIMIT 500", (last,)
+                )
+            ]
+            if not rows:
+                return
+            found = self.papers(rows)
+            yield from (StoredPaper(row, found[row]) for row in rows if row in found)
+            last = rows[-1]
+
+    def ids(self, rows: Iterable[int]) -> dict[int, str]:
+        """Returns the paper ids of the given rows."""
+        found: dict[int, str] = {}
+        for part in batched(list(rows)):
+            query = f"SELECT row, paper_id FROM papers WHERE row IN ({placeholders(part)})"
+            found.update(self.connection().execute(query, part))
+        return found
+
+    def matching(self, filters: Filters, limit: int) -> list[int] | None:
+        """Returns the rows that a filter leaves, or None when they are more than `limit`."""
+        condition, parameters = to_sql(filters)
+        query = f"SELECT row FROM papers WHERE {condition} LIMIT ?"
+        rows = [row for (row,) in self.connection().execute(query, [*parameters, limit + 1])]
+        return None if len(rows) > limit else rows
+
+    def restrict(self, rows: Sequence[int], filters: Filters) -> list[int]:
+        """Returns those of the rows that the filter leaves."""
+        condition, parameters = to_sql(filters)
+        left: list[int] = []
+        for part in batched(rows):
+            query = f"SELECT row FROM papers WHERE row IN ({placeholders(part)}) AND {condition}"
+            left += [row for (row,) in self.connection().execute(query, [*part, *parameters])]
+        return left
+
+    def count(self, filters: Filters) -> int:
+        """Returns how many papers a filter leaves."""
+        condition, parameters = to_sql(filters)
+        query = f"SELECT count(*) FROM papers WHERE {condition}"
+        return int(self.connection().execute(query, parameters).fetchone()[0])
+
+    def lexical(
+        self, terms: Sequence[str], limit: int, filters: Filters, title_weight: float
+    ) -> list[tuple[int, float]]:
+        """Returns rows and BM25 scores (higher is better), best first, of papers with any of the words."""
+        if not terms:
+            return []
+        match = " OR ".join(f'"{term}"' for term in terms)
+        condition, parameters = to_sql(filters)
+        where = f"AND rowid IN (SELECT row FROM papers WHERE {condition})" if filters else ""
+        query = (
+            f"SELECT rowid, -bm25(papers_fts, {float(title_weight)}, 1.0) AS score FROM papers_fts "
+            f"WHERE papers_fts MATCH ? {where} ORDER BY score DESC, rowid LIMIT ?"
+        )
+        values = [match, *(parameters if filters else []), limit]
+        return [(row, score) for row, score in self.connection().execute(query, values)]
+
+    def lexical_matches(self, terms: Sequence[str], filters: Filters) -> int:
+        """Returns how many papers hold any of the words."""
+        if not terms:
+            return 0
+        condition, parameters = to_sql(filters)
+        where = f"AND rowid IN (SELECT row FROM papers WHERE {condition})" if filters else ""
+        query = f"SELECT count(*) FROM papers_fts WHERE papers_fts MATCH ? {where}"
+        values = [" OR ".join(f'"{term}"' for term in terms), *(parameters if filters else [])]
+        return int(self.connection().execute(query, values).fetchone()[0])
+
+    def document_frequencies(self, stems: Sequence[str]) -> dict[str, int]:
+        """Returns in how many papers each stem occurs; absent stems are left out."""
+        found: dict[str, int] = {}
+        for start in range(0, len(stems), _IN_LIMIT):
+            part = stems[start : start + _IN_LIMIT]
+            query = f"SELECT term, doc FROM papers_vocabulary WHERE term IN ({placeholders(part)})"
+            found.update(self.connection().execute(query, part))
+        return found
+
+    def vocabulary(self, first: str, shortest: int, longest: int) -> dict[str, int]:
+        """Returns the indexed stems with a first letter and a length in the range, with their frequencies."""
+        query = "SELECT term, doc FROM papers_vocabulary WHERE term >= ? AND term < ? AND length(term) BETWEEN ? AND ?"
+        return dict(self.connection().execute(query, (first, first + "\U0010ffff", shortest, longest)))
+
+    def passages(self, rows: Sequence[int], manifest: Manifest) -> dict[int, Passages]:
+        """Returns chunk ranges and vectors under the manifest's fingerprint, by row; missing ones are left out."""
+        found: dict[int, Passages] = {}
+        for part in batched(rows):
+            query = (
+                "SELECT papers.row, passages.spans, passages.vectors FROM papers "
+                "JOIN passages ON passages.content_hash = papers.content_hash AND passages.fingerprint = ? "
+                f"WHERE papers.row IN ({placeholders(part)})"
+            )
+            for row, spans, vectors in self.connection().execute(query, [manifest.fingerprint, *part]):
+                found[row] = unpack(spans, vectors, manifest.dim)
+        return found
+
+    def changed_since(self, revision: int, limit: int, after: int = 0) -> list[int]:
+        """Returns rows added or changed after a revision, in order of row, from row `after` on."""
+        query = "SELECT row FROM papers WHERE revision > ? AND row > ? ORDER BY row LIMIT ?"
+        return [row for (row,) in self.connection().execute(query, (revision, after, limit))]
+
+    def count_changed(self, revision: int) -> int:
+        """Returns how many papers were added or changed after a revision."""
+        query = "SELECT count(*) FROM papers WHERE revision > ?"
+        return int(self.connection().execute(query, (revision,)).fetchone()[0])
+
+    def sample(self, revision: int, count: int) -> list[int]:
+        """Returns up to `count` rows spread over the papers as they were at a revision, the last one included."""
+        query = "SELECT max(row) FROM papers WHERE revision <= ?"
+        last = self.connection().execute(query, (revision,)).fetchone()[0]
+        if last is None:
+            return []
+        query = "SELECT row FROM papers WHERE row <= ? AND revision <= ? ORDER BY row DESC LIMIT 1"
+        points = [last - (last * n) // count for n in range(count)]
+        found = [self.connection().execute(query, (point, revision)).fetchone() for point in points]
+        return sorted({int(row[0]) for row in found if row})
+
+    def removed_since(self, revision: int) -> list[str]:
+        """Returns ids of papers removed or replaced after a revision."""
+        query = "SELECT DISTINCT paper_id FROM tombstones WHERE revision > ?"
+        return [paper_id for (paper_id,) in self.connection().execute(query, (revision,))]
+
+    def listings(self) -> list[tuple[str, str | None, int]]:
+        """Returns every page and date with its number of papers, in order of first sight."""
+        query = "SELECT source, date, count(*) FROM listings GROUP BY source, date ORDER BY min(rowid)"
+        return [(source, date, count) for source, date, count in self.connection().execute(query)]
+
+    def check(self) -> str | None:
+        """Returns what SQLite's quick check finds wrong, or None."""
+        try:
+            verdict = self.connection().execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            return str(error)
+        return None if verdict == "ok" else str(verdict)
+
+
+def _paper(values: tuple[object, ...], listings: tuple[Listing, ...]) -> Paper:
+    _, paper_id, title, abstract, authors, year, url, doi, arxiv_id, categories = values
+    return Paper(
+        title=str(title),
+        abstract=str(abstract),
+        paper_id=str(paper_id),
+        listings=listings,
+        authors=tuple(json.loads(str(authors))),
+        year=year if isinstance(year, int) else None,
+        url=url if isinstance(url, str) else None,
+        doi=doi if isinstance(doi, str) else None,
+        arxiv_id=arxiv_id if isinstance(arxiv_id, str) else None,
+        categories=tuple(json.loads(str(categories))),
+    )

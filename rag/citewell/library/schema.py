@@ -1,0 +1,110 @@
+"""The tables of the library, and how a connection to them is opened.
+
+| table | holds |
+|---|---|
+| papers | one row a paper: title and abstract as given, metadata, the revision of its last change |
+| aliases | the identity keys of a paper (arXiv id, DOI, own id, title) |
+| listings | every page and date a paper was listed on |
+| papers_fts | FTS5 over the search form of title and abstract; rowid is the paper's |
+| passages | the embedding cache: chunk offsets and vectors of a text under one embedder and chunker |
+| tombstones | papers removed, by revision, so that a vector generation can follow |
+| manifest | one row: versions, counters, what the vectors were made with |
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from citewell.errors import CollectionError
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = f"""
+CREATE TABLE papers(
+    row INTEGER PRIMARY KEY AUTOINCREMENT,
+    paper_id TEXT NOT NULL UNIQUE,
+    title TEXT NOT NULL,
+    abstract TEXT NOT NULL,
+    content_hash BLOB NOT NULL,
+    authors TEXT NOT NULL,
+    year INTEGER,
+    url TEXT,
+    doi TEXT,
+    arxiv_id TEXT,
+    categories TEXT NOT NULL,
+    revision INTEGER NOT NULL
+);
+CREATE INDEX papers_revision ON papers(revision);
+CREATE INDEX papers_year ON papers(year);
+CREATE INDEX papers_content ON papers(content_hash);
+CREATE TABLE aliases(key TEXT PRIMARY KEY, paper INTEGER NOT NULL REFERENCES papers(row) ON DELETE CASCADE)
+    WITHOUT ROWID;
+CREATE INDEX aliases_paper ON aliases(paper);
+CREATE TABLE listings(
+    paper INTEGER NOT NULL REFERENCES papers(row) ON DELETE CASCADE,
+    source TEXT NOT NULL,
+    date TEXT,
+    date_key TEXT,
+    position INTEGER NOT NULL,
+    UNIQUE(paper, source, date)
+);
+CREATE VIRTUAL TABLE papers_fts USING fts5(title, body, tokenize='porter unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE papers_vocabulary USING fts5vocab(papers_fts, row);
+CREATE TABLE passages(
+    content_hash BLOB NOT NULL,
+    fingerprint TEXT NOT NULL,
+    spans BLOB NOT NULL,
+    vectors BLOB NOT NULL,
+    PRIMARY KEY(content_hash, fingerprint)
+);
+CREATE TABLE tombstones(paper_id TEXT NOT NULL, revision INTEGER NOT NULL);
+CREATE TABLE manifest(
+    one INTEGER PRIMARY KEY CHECK(one = 1),
+    revision INTEGER NOT NULL DEFAULT 0,
+    papers INTEGER NOT NULL DEFAULT 0,
+    digest TEXT NOT NULL DEFAULT '{"0" * 32}',
+    embedding TEXT NOT NULL DEFAULT '',
+    fingerprint TEXT NOT NULL DEFAULT '',
+    dim INTEGER NOT NULL DEFAULT 0,
+    generation TEXT NOT NULL DEFAULT '',
+    generation_revision INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO manifest(one) VALUES (1);
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Returns a connection in autocommit mode with foreign keys on.
+
+    Raises:
+        CollectionError: the file is not a library of this version.
+    """
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise CollectionError(f"Cannot open the library {path}: {error}. Restore it or ingest again.") from error
+    if version != SCHEMA_VERSION:
+        connection.close()
+        raise CollectionError(
+            f"The library {path} has schema {version}, this Citewell reads {SCHEMA_VERSION}. "
+            "Ingest the files again into a new data directory."
+        )
+    return connection
+
+
+def create(path: Path) -> None:
+    """Writes an empty library beside `path` and moves it into place, so that a half-made one is never seen."""
+    building = path.with_name(path.name + ".new")
+    building.unlink(missing_ok=True)
+    connection = sqlite3.connect(building, isolation_level=None)
+    try:
+        connection.executescript(_SCHEMA)
+        connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
+    building.replace(path)

@@ -1,0 +1,272 @@
+"""Writing to the library: one process at a time, one transaction a batch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from citewell.corpus.clean import search_form
+from citewell.corpus.identity import normalise_arxiv_id, normalise_doi, paper_slug, title_key
+from citewell.library.filters import date_key
+from citewell.library.reader import Library, Manifest, pack
+from citewell.types import Listing, Paper, Span
+
+Outcome = Literal["added", "updated", "unchanged", "duplicate"]
+_DIGEST_MODULUS = 2**128
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of one entry: the paper's row, and whether anything about it changed."""
+
+    row: int
+    outcome: Outcome
+
+
+def content_hash(title: str, abstract: str) -> bytes:
+    """Returns the key under which the passages of a text are stored."""
+    return hashlib.sha256(f"{title}\0{abstract}".encode()).digest()[:16]
+
+
+def identity_keys(paper: Paper) -> list[str]:
+    """Returns the keys that identify a paper, strongest first; the last is always the title's."""
+    arxiv_id = normalise_arxiv_id(paper.arxiv_id) if paper.arxiv_id else None
+    doi = normalise_doi(paper.doi) if paper.doi else None
+    keys = [f"arxiv:{arxiv_id}"] if arxiv_id else []
+    keys += [f"doi:{doi}"] if doi else []
+    title = title_key(paper.title)
+    # A number such as BEIR's "12" means nothing outside its own file: it counts together with the title.
+    keys += [f"id:{paper.paper_id}\n{title}"] if paper.paper_id else []
+    return [*keys, f"title:{title}"]
+
+
+class LibraryWriter:
+    """Changes the library; hold the collection's write lock while one exists.
+
+    A paper seen before in the same run is a duplicate: its first record stands, further ones add listings.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._db = library.connection()
+        self._changed = False
+        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS seen(row INTEGER PRIMARY KEY)")
+        self._db.execute("DELETE FROM seen")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commits everything done inside, or nothing; the revision grows by one if anything changed."""
+        self._db.execute("BEGIN IMMEDIATE")
+        self._changed = False
+        try:
+            yield
+            if self._changed:
+                self._db.execute("UPDATE manifest SET revision = revision + 1")
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+
+    @property
+    def seen(self) -> int:
+        """How many distinct papers this run has met."""
+        return int(self._db.execute("SELECT count(*) FROM seen").fetchone()[0])
+
+    def missing(self, papers: Sequence[Paper], fingerprint: str) -> list[Paper]:
+        """Returns those of the papers, one a text, whose passages are not stored yet."""
+        by_hash = {content_hash(paper.title, paper.abstract): paper for paper in papers}
+        query = "SELECT 1 FROM passages WHERE content_hash = ? AND fingerprint = ?"
+        return [
+            paper
+            for key, paper in by_hash.items()
+            if self._db.execute(query, (key, fingerprint)).fetchone() is None
+        ]
+
+    def add_passages(
+        self, paper: Paper, fingerprint: str, spans: Sequence[Span], vectors: NDArray[np.float32]
+    ) -> None:
+        """Stores ranges and vectors (abstract first, shape (1 + n, dim)) of one paper's text."""
+        values = (content_hash(paper.title, paper.abstract), fingerprint, *pack(spans, vectors))
+        self._db.execute("INSERT OR REPLACE INTO passages VALUES (?, ?, ?, ?)", values)
+
+    def put(self, paper: Paper) -> Stored:
+        """Adds a paper or merges it into the one it repeats; its passages must be stored already."""
+        keys = identity_keys(paper)
+        row = self._resolve(keys)
+        if row is None:
+            row = self._insert(paper, keys)
+            outcome: Outcome = "added"
+        elif self._db.execute("SELECT 1 FROM seen WHERE row = ?", (row,)).fetchone():
+            outcome = "duplicate"
+        else:
+            outcome = "updated" if self._update(row, paper, keys) else "unchanged"
+        listed = self._add_listings(row, paper.listings)
+        if outcome == "unchanged" and listed:
+            outcome = "updated"
+        self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (row,))
+        return Stored(row, outcome)
+
+    def remove(self, paper_id: str) -> bool:
+        """Removes a paper with its listings and index entries; returns whether it was there."""
+        row = self._library.row_of(paper_id)
+        if row is None:
+            return False
+        self._digest(row, sign=-1)
+        self._bury(row)
+        self._db.execute("DELETE FROM papers_fts WHERE rowid = ?", (row,))
+        self._db.execute("DELETE FROM papers WHERE row = ?", (row,))
+        self._db.execute("UPDATE manifest SET papers = papers - 1")
+        self._changed = True
+        return True
+
+    def publish(self, manifest: Manifest) -> None:
+        """Makes a vector generation, and what it was made with, the one in use."""
+        self._db.execute(
+            "UPDATE manifest SET embedding = ?, fingerprint = ?, dim = ?, generation = ?, generation_revision = ?",
+            (
+                manifest.embedding,
+                manifest.fingerprint,
+                manifest.dim,
+                manifest.generation,
+                manifest.generation_revision,
+            ),
+        )
+        self._db.execute("DELETE FROM tombstones WHERE revision <= ?", (manifest.generation_revision,))
+
+    def prune(self, fingerprint: str) -> None:
+        """Drops cached passages of texts no paper has, and of embedders other than the one given."""
+        self._db.execute(
+            "DELETE FROM passages WHERE fingerprint <> ? OR NOT EXISTS "
+            "(SELECT 1 FROM papers WHERE papers.content_hash = passages.content_hash)",
+            (fingerprint,),
+        )
+
+    def _resolve(self, keys: Sequence[str]) -> int | None:
+        *strong, weak = keys
+        for key in strong:
+            if (row := self._alias(key)) is not None:
+                return row
+        row = self._alias(weak)
+        if row is None or not strong:
+            return row
+        # The title is known; it is another paper if both carry an identifier of the same kind.
+        kinds = {key.split(":", 1)[0] for key in strong}
+        query = "SELECT key FROM aliases WHERE paper = ?"
+        known = {key.split(":", 1)[0] for (key,) in self._db.execute(query, (row,))}
+        return None if kinds & known else row
+
+    def _alias(self, key: str) -> int | None:
+        found = self._db.execute("SELECT paper FROM aliases WHERE key = ?", (key,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def _insert(self, paper: Paper, keys: Sequence[str]) -> int:
+        self._changed = True
+        paper_id = self._free_id(paper, keys)
+        cursor = self._db.execute(
+            "INSERT INTO papers(paper_id, title, abstract, content_hash, authors, year, url, doi, arxiv_id, "
+            "categories, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT revision + 1 FROM manifest))",
+            (paper_id, *_columns(paper)),
+        )
+        row = int(cursor.lastrowid or 0)
+        self._db.execute(
+            "INSERT INTO papers_fts(rowid, title, body) VALUES (?, ?, ?)",
+            (row, search_form(paper.title), search_form(paper.abstract)),
+        )
+        self._add_aliases(row, keys)
+        self._db.execute("UPDATE manifest SET papers = papers + 1")
+        self._digest(row, sign=1)
+        return row
+
+    def _update(self, row: int, paper: Paper, keys: Sequence[str]) -> bool:
+        known = self._library.papers([row])[row]
+        merged = replace(
+            known,
+            title=paper.title,
+            abstract=paper.abstract,
+            authors=paper.authors or known.authors,
+            year=paper.year if paper.year is not None else known.year,
+            url=paper.url or known.url,
+            doi=paper.doi or known.doi,
+            arxiv_id=paper.arxiv_id or known.arxiv_id,
+            categories=paper.categories or known.categories,
+        )
+        self._add_aliases(row, keys)
+        if merged == known:
+            return False
+        self._changed = True
+        if (merged.title, merged.abstract) == (known.title, known.abstract):
+            self._write(row, merged, "")
+            return True
+        self._digest(row, sign=-1)
+        self._bury(row)
+        self._write(row, merged, ", revision = (SELECT revision + 1 FROM manifest)")
+        self._db.execute(
+            "UPDATE papers_fts SET title = ?, body = ? WHERE rowid = ?",
+            (search_form(merged.title), search_form(merged.abstract), row),
+        )
+        self._digest(row, sign=1)
+        return True
+
+    def _write(self, row: int, paper: Paper, revision: str) -> None:
+        self._db.execute(
+            "UPDATE papers SET title = ?, abstract = ?, content_hash = ?, authors = ?, year = ?, url = ?, doi = ?, "
+            f"arxiv_id = ?, categories = ?{revision} WHERE row = ?",
+            (*_columns(paper), row),
+        )
+
+    def _free_id(self, paper: Paper, keys: Sequence[str]) -> str:
+        wanted = paper.paper_id or (paper_slug(paper.title) if len(keys) == 1 else keys[0])
+        if self._library.row_of(wanted) is None:
+            return wanted
+        return f"{wanted}~{hashlib.sha256(chr(10).join(keys).encode()).hexdigest()[:8]}"
+
+    def _add_aliases(self, row: int, keys: Sequence[str]) -> None:
+        self._db.executemany("INSERT OR IGNORE INTO aliases VALUES (?, ?)", [(key, row) for key in keys])
+
+    def _add_listings(self, row: int, listings: Sequence[Listing]) -> bool:
+        changed = False
+        for listing in listings:
+            # UNIQUE treats NULL dates as distinct, so the test is explicit.
+            query = "SELECT 1 FROM listings WHERE paper = ? AND source = ? AND date IS ?"
+            if self._db.execute(query, (row, listing.source, listing.date)).fetchone():
+                continue
+            self._db.execute(
+                "INSERT INTO listings VALUES (?, ?, ?, ?, (SELECT count(*) FROM listings WHERE paper = ?))",
+                (row, listing.source, listing.date, date_key(listing.date), row),
+            )
+            self._changed = changed = True
+        return changed
+
+    def _bury(self, row: int) -> None:
+        self._db.execute(
+            "INSERT INTO tombstones SELECT paper_id, (SELECT revision + 1 FROM manifest) FROM papers WHERE row = ?",
+            (row,),
+        )
+
+    def _digest(self, row: int, sign: int) -> None:
+        query = "SELECT paper_id, content_hash FROM papers WHERE row = ?"
+        paper_id, content = self._db.execute(query, (row,)).fetchone()
+        part = int.from_bytes(hashlib.sha256(paper_id.encode() + b"\0" + content).digest()[:16])
+        total = int(self._db.execute("SELECT digest FROM manifest").fetchone()[0], 16)
+        self._db.execute("UPDATE manifest SET digest = ?", (f"{(total + sign * part) % _DIGEST_MODULUS:032x}",))
+
+
+def _columns(paper: Paper) -> tuple[object, ...]:
+    return (
+        paper.title,
+        paper.abstract,
+        content_hash(paper.title, paper.abstract),
+        json.dumps(paper.authors, ensure_ascii=False),
+        paper.year,
+        paper.url,
+        paper.doi,
+        paper.arxiv_id,
+        json.dumps(paper.categories, ensure_ascii=False),
+    )

@@ -1,0 +1,75 @@
+"""Every setting, its default and its environment variable (`CITEWELL_` + the name in capitals)."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from citewell.errors import UsageError
+
+ENV_PREFIX = "CITEWELL_"
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """How Citewell reads, retrieves and answers; values given in code win over the environment."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+
+    data_dir: Path = Field(Path("data"), description="folder of the library and the vector store")
+    embedding: str = Field("minilm", description="embedding model: minilm, openai:MODEL or llama_index:PATH")
+    chunk_tokens: Annotated[int, Field(ge=16, le=2048)] = Field(
+        160, description="longest chunk, in tiktoken cl100k_base tokens; chunks are whole sentences below it"
+    )
+
+    max_line_bytes: Count = Field(16 * 2**20, description="longest line of an input file, in bytes")
+    max_title_chars: Count = Field(2_000, description="longest title, in characters")
+    max_abstract_chars: Count = Field(100_000, description="longest abstract, in characters")
+    max_expanded_bytes: Count = Field(64 * 2**30, description="most bytes one compressed file may expand to")
+    max_expansion_ratio: Count = Field(200, description="most times a compressed file may expand")
+    ingest_batch: Count = Field(256, description="entries read, embedded and committed together")
+
+    similarity_top_k: Count = Field(8, description="papers read for an answer")
+    candidates: Count = Field(200, description="papers taken from each list before fusion")
+    dense_weight: Share = Field(0.5, description="share of the dense score in the fused score")
+    chunk_weight: Share = Field(0.5, description="share of the best chunk in the dense score")
+    title_weight: Annotated[float, Field(gt=0)] = Field(2.5, description="BM25 weight of a title match")
+    exact_limit: Count = Field(
+        5_000, description="filters that leave at most this many papers are searched exactly"
+    )
+
+    gate_threshold: Share = Field(
+        0.5, description="least calibrated relevance at which a question is answered"
+    )
+    max_sentences: Annotated[int, Field(ge=1, le=12)] = Field(4, description="most sentences of an answer")
+    max_question_chars: Count = Field(4_000, description="longest question, in characters")
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **values: object) -> Settings:
+    """Returns the settings from `values`, then the environment, then the defaults.
+
+    Raises:
+        UsageError: a value does not fit, or a `CITEWELL_` variable is not a setting.
+    """
+    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+    for name in os.environ if environ is None else environ:
+        if name.startswith(ENV_PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, sorted(known), n=1)
+            hint = f"did you mean {close[0]}?" if close else "unset it."
+            raise UsageError(f"Unknown setting {name} in the environment: {hint}")
+    try:
+        return Settings(**{name: value for name, value in values.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise UsageError(
+            f"Setting {name} = {first.get('input')!r}: {first['msg'].lower()}."
+        ) from error

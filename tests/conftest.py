@@ -1,0 +1,50 @@
+"""What all tests share: no connection leaves the machine, and where the development data lies."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import network_guard
+import pytest
+
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Guards collection too, so that a module which connects when imported is found."""
+    folder = tempfile.TemporaryDirectory(prefix="citewell-tests-")
+    config.add_cleanup(folder.cleanup)
+    network_guard.guard_children(os.environ, os.path.join(folder.name, "outside-connections.txt"))
+    network_guard.install()
+
+
+@pytest.fixture(autouse=True)
+def _offline() -> Iterator[None]:
+    """Fails a test that tried to leave this machine, even where the code under test hid the refusal."""
+    yield
+    attempts = network_guard.take_attempts()
+    if attempts:
+        pytest.fail("Tried to leave this machine: " + "; ".join(attempts), pytrace=False)
+
+
+def shared_dir() -> Path:
+    """Returns the development data, `../shared`; without it a test is skipped, and fails in CI."""
+    folder = Path(__file__).parents[2] / "shared"
+    if folder.is_dir():
+        return folder
+    reason = f"No development data at {folder}. Put `shared` beside the checkout."
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The development data, see `shared_dir`."""
+    return shared_dir()
