@@ -11,8 +11,10 @@ import tarfile
 import tempfile
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from citewell.corpus import ReaderLimits, read_corpus, total_bytes
@@ -23,6 +25,7 @@ from hypothesis import strategies as st
 ABSTRACT = "Reading pages is harder than it looks, and we measure by how much. " * 6
 Fault = tuple[int | None, str]
 CUT = "file ends in the middle of the compressed stream"
+DAMAGED = "damaged compressed data, read with care what came before: "
 UNKNOWN_TAIL = "unknown data after the end of the compressed stream"
 
 
@@ -39,7 +42,9 @@ def listing(count: int) -> bytes:
 
 
 def read(
-    data: bytes, folder: Path, limits: ReaderLimits = ReaderLimits()  # noqa: B008 - frozen
+    data: bytes,
+    folder: Path,
+    limits: ReaderLimits = ReaderLimits(),  # noqa: B008 - frozen
 ) -> tuple[list[Entry], list[Fault]]:
     path = folder / "file"
     path.write_bytes(data)
@@ -93,13 +98,13 @@ def test_a_cut_within_the_first_bytes_is_reported(tmp_path: Path, packer: str) -
     assert read(PACKERS[packer](json_lines(3))[:12], tmp_path) == ([], [(None, CUT)])
 
 
-@pytest.mark.parametrize("packer", PACKERS)
-def test_damaged_data_are_reported_after_what_could_be_read(tmp_path: Path, packer: str) -> None:
-    packed = bytearray(PACKERS[packer](json_lines(3000)))
-    packed[-12:-4] = b"\x55" * 8
+@pytest.mark.parametrize(("packer", "at"), [("gz", -8), ("xz", -30_000), ("bz2", -5_000)])
+def test_damaged_data_are_reported_after_what_could_be_read(tmp_path: Path, packer: str, at: int) -> None:
+    packed = bytearray(PACKERS[packer](json_lines(8_000)))
+    packed[at] ^= 0xFF
     entries, faults = read(bytes(packed), tmp_path)
-    assert faults[-1][1].startswith("damaged compressed data: ")
-    assert entries == read(json_lines(3000), tmp_path)[0][: len(entries)]
+    assert faults[-1][1].startswith(DAMAGED)
+    assert entries[:1000] == read(json_lines(1000), tmp_path)[0]
 
 
 def test_a_stream_that_asks_for_much_memory_is_refused(tmp_path: Path) -> None:
@@ -108,9 +113,9 @@ def test_a_stream_that_asks_for_much_memory_is_refused(tmp_path: Path) -> None:
     at = packed.index(b"\x21\x01", 12) + 2  # LZMA2's one property byte: the size of its dictionary
     packed[at] = 40  # 4 GiB
     header = packed[12 : 12 + (packed[12] + 1) * 4 - 4]
-    packed[12 + len(header) : 16 + len(header)] = __import__("zlib").crc32(header).to_bytes(4, "little")
+    packed[12 + len(header) : 16 + len(header)] = zlib.crc32(header).to_bytes(4, "little")
     _, faults = read(bytes(packed), tmp_path)
-    assert faults == [(None, "damaged compressed data: memory usage limit exceeded")]
+    assert faults == [(None, f"{DAMAGED}memory usage limit exceeded")]
 
 
 BOMB_LIMITS = ReaderLimits(expansion_grace_bytes=2_000_000)
@@ -120,14 +125,16 @@ BOMB = "expands more than 100 times, like a zip bomb: unpack it first"
 @pytest.mark.parametrize("filler", [b" ", b"a", b'{"title":"t","text":1}\n'])
 @pytest.mark.parametrize("packer", PACKERS)
 def test_bombs_are_stopped_whatever_they_expand_to(tmp_path: Path, packer: str, filler: bytes) -> None:
-    packed = PACKERS[packer](json_lines(1) + filler * (20_000_000 // len(filler)))
+    packed = PACKERS[packer](json_lines(1) + filler * (6_000_000 // len(filler)))
     entries, faults = read(packed, tmp_path, BOMB_LIMITS)
     assert len(entries) == 1
     assert faults[-1][1] == BOMB
 
 
 def test_the_expanded_size_is_limited_too(tmp_path: Path) -> None:
-    entries, faults = read(gzip.compress(json_lines(3000)), tmp_path, ReaderLimits(max_expanded_bytes=700_000))
+    entries, faults = read(
+        gzip.compress(json_lines(3000)), tmp_path, ReaderLimits(max_expanded_bytes=700_000)
+    )
     assert 0 < len(entries) < 3000
     assert [reason for _, reason in faults] == ["expands to more than 700,000 bytes: split the file"]
 
@@ -139,7 +146,7 @@ def zip_file() -> bytes:
     return out.getvalue()
 
 
-def tar_file(mode: str) -> bytes:
+def tar_file(mode: Literal["w", "w:gz"]) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode=mode) as archive:
         member = tarfile.TarInfo("a.txt")
@@ -180,7 +187,9 @@ def test_files_of_other_kinds_are_named(tmp_path: Path, data: bytes, reason: str
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("make", [json_lines, listing])
-def test_byte_order_marks_tell_the_encoding(tmp_path: Path, encoding: str, make: Callable[[int], bytes]) -> None:
+def test_byte_order_marks_tell_the_encoding(
+    tmp_path: Path, encoding: str, make: Callable[[int], bytes]
+) -> None:
     text = make(200).decode().replace("harder", "h\u00e4rder \U0001f600")
     expected, _ = read(text.encode(), tmp_path)
     assert read(text.encode(encoding), tmp_path) == (expected, [])
@@ -243,7 +252,7 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
     "array on one line": lambda count: as_array(json_lines(count)).replace(b"\n", b""),
     "table": lambda count: as_table(json_lines(count)),
     "gzip": lambda count: gzip.compress(json_lines(count)),
-    "rejections only": lambda count: b'{"title":"a title without an abstract"}\n' * (count * 12),
+    "rejections only": lambda count: b'{"title":"%s"}\n' % (b"a title " * 30) * (count * 2),
 }
 
 
@@ -274,28 +283,28 @@ def test_memory_is_bounded_for_thirty_megabytes(tmp_path: Path) -> None:
     assert peak_memory(path) < 4_000_000
 
 
-PIECES = st.lists(
-    st.one_of(
-        st.binary(max_size=30),
-        st.sampled_from(
-            [b"\n", b"\n\n", b'"', b"{", b"}", b"[", b"]", b",", b"\t", b"\0", b"\xe9", b"title,abstract\n", b'{"title":']
-            + [b"\x1f\x8b\x08", b"\xfd7zXZ\x00", b"BZh9", b"\xff\xfe", b"Daily Papers\n", record(1).encode(), ABSTRACT.encode()]
-        ),
-    ),
-    max_size=25,
-).map(b"".join)  # fmt: skip
+MARKUP = [b"\n", b"\n\n", b'"', b"{", b"}", b"[", b"]", b",", b"\t", b"\0", b"\xe9", b'{"title":']
+BEGINNINGS = [b"title,abstract\n", b"Daily Papers\n", b"\x1f\x8b\x08", b"\xfd7zXZ\x00", b"BZh9", b"\xff\xfe"]
+WHOLE = [record(1).encode(), ABSTRACT.encode()]
+PIECES = st.lists(st.binary(max_size=30) | st.sampled_from(MARKUP + BEGINNINGS + WHOLE), max_size=25).map(
+    b"".join
+)
 
 
 @settings(max_examples=150, deadline=None)
 @given(PIECES, st.sampled_from([None, *PACKERS]), st.integers(0, 400))
-def test_any_bytes_give_entries_or_rejections_and_never_an_error(data: bytes, packer: str | None, cut: int) -> None:
+def test_any_bytes_give_entries_or_rejections_and_never_an_error(
+    data: bytes, packer: str | None, cut: int
+) -> None:
     if packer is not None:
         data = PACKERS[packer](data)[: -cut or None]
     with tempfile.TemporaryDirectory() as folder:
         entries, faults = read(data, Path(folder), ReaderLimits(max_line_bytes=600, max_abstract_chars=500))
     assert entries or faults
     for entry in entries:
-        stored = json.dumps([entry.paper.title, entry.paper.abstract, entry.paper.paper_id], ensure_ascii=False)
+        stored = json.dumps(
+            [entry.paper.title, entry.paper.abstract, entry.paper.paper_id], ensure_ascii=False
+        )
         assert "\0" not in stored.encode().decode()
         assert entry.paper.title and entry.paper.abstract and entry.line >= 1
     for line, reason in faults:

@@ -46,7 +46,10 @@ from hypothesis import strategies as st
         ("a simple sim", "a simple sim"),
         # Unicode
         ("\ufb01ne \uff21\uff22\uff23 R\u00b2", "fine ABC R2"),
-        ("zero\u200bwidth, \u202eright to left\u202c, soft\u00adhyphen", "zerowidth, right to left, softhyphen"),
+        (
+            "zero\u200bwidth, \u202eright to left\u202c, soft\u00adhyphen",
+            "zerowidth, right to left, softhyphen",
+        ),
         ("bell \x07 nul \x00 lone \ud800 end", "bell nul lone end"),
         (" white \t\n\u00a0\u3000 space ", "white space"),
         ("\u201cquoted\u201d \u2018it\u2019s\u2019 a\u2013b\u2212c", "\"quoted\" 'it's' a-b-c"),
@@ -89,7 +92,9 @@ def test_single_ideographs_can_be_found_in_sqlite() -> None:
 
 TEX = st.lists(
     st.text(max_size=8)
-    | st.sampled_from(r"\ { } $ _ ^ ~ \' \" \v{ \c{ \L \textit{ ell_ times 25 sim x varepsilon frac{ α 中 infty".split()),
+    | st.sampled_from(
+        r"\ { } $ _ ^ ~ \' \" \v{ \c{ \L \textit{ ell_ times 25 sim x varepsilon frac{ α 中 infty".split()
+    ),
     max_size=25,
 ).map("".join)
 
@@ -106,7 +111,21 @@ def test_any_text_has_a_storable_search_form(text: str) -> None:
 @settings(max_examples=60)
 @given(st.lists(st.from_regex(r"[A-Za-z]{2,6}[,.;]?", fullmatch=True), max_size=20).map(" ".join))
 def test_plain_words_stay_as_they_are(text: str) -> None:
-    special = ("ell", "infty", "sim", "leq", "geq", "cdot", "math", "eps", "var", "times", "wide", "style", "alpha")
+    special = (
+        "ell",
+        "infty",
+        "sim",
+        "leq",
+        "geq",
+        "cdot",
+        "math",
+        "eps",
+        "var",
+        "times",
+        "wide",
+        "style",
+        "alpha",
+    )
     greek = ("beta", "gamma", "kappa")
     if not any(word in text for word in special + greek):
         assert search_form(text) == text
@@ -119,7 +138,9 @@ def test_the_search_form_of_a_search_form_is_itself_on_the_pages(shared: Path) -
             assert search_form(form) == form
 
 
-@pytest.mark.parametrize("unit", ["{", "\\", "$", "\\emph ", "{ ", "_{1", "times ", "^{1", "\u03b1", "\\'{", "a~", "1 x "])
+@pytest.mark.parametrize(
+    "unit", ["{", "\\", "$", "\\emph ", "{ ", "_{1", "times ", "^{1", "\u03b1", "\\'{", "a~", "1 x "]
+)
 def test_hostile_repetition_takes_linear_time(unit: str) -> None:
     text = unit * (200_000 // len(unit))
     start = time.process_time()

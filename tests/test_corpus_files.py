@@ -77,7 +77,10 @@ def test_links_that_lead_nowhere_or_in_circles_are_reported(tmp_path: Path) -> N
 def test_a_linked_folder_is_followed_once(tmp_path: Path) -> None:
     tree(tmp_path, "data/a.txt", "data/b.txt")
     (tmp_path / "again").symlink_to("data")
-    assert [path.as_posix().split("/")[-2:] for path in discover([tmp_path])] == [["again", "a.txt"], ["again", "b.txt"]]
+    assert [path.as_posix().split("/")[-2:] for path in discover([tmp_path])] == [
+        ["again", "a.txt"],
+        ["again", "b.txt"],
+    ]
 
 
 def test_pipes_sockets_and_devices_are_not_opened(tmp_path: Path) -> None:
@@ -110,7 +113,9 @@ def test_files_and_folders_without_permission_are_reported(tmp_path: Path) -> No
         (tmp_path / "folder").chmod(0o700)
 
 
-def test_errors_of_opening_and_listing_become_reasons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_opening_and_listing_become_reasons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tree(tmp_path, "closed.txt", "folder/a.txt", "open.txt")
     real_open, real_listdir = Path.open, os.listdir
 

@@ -7,6 +7,7 @@ import re
 
 import pytest
 from citewell.corpus import normalise_arxiv_id, normalise_doi, paper_slug, title_key
+from citewell.corpus.identity import arxiv_id_of_number
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +90,9 @@ def test_any_title_has_a_slug_fit_for_a_path_and_an_address(title: str) -> None:
         ("math.GT/0309136v3", "math/0309136"),
         ("2513.01234", None),
         ("2508.012345", None),
+        ("2508.0123", None),
+        ("1412.01234", None),
+        ("1412.0123", "1412.0123"),
         ("12345", None),
         ("10.1000/2508.01234", None),
         ("see 2508.01234", None),
@@ -97,6 +101,25 @@ def test_any_title_has_a_slug_fit_for_a_path_and_an_address(title: str) -> None:
 )
 def test_normalise_arxiv_id(text: str, expected: str | None) -> None:
     assert normalise_arxiv_id(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("704.001", "0704.0010"),
+        ("704", "0704.0000"),
+        ("1412.5", "1412.5000"),
+        ("1504.0334", "1504.03340"),
+        ("1608.0312099999999", "1608.03121"),
+        ("1613.1", None),
+        ("12.5", None),
+        ("704.001v1", None),
+        ("cs/9809121", None),
+        ("", None),
+    ],
+)
+def test_arxiv_ids_kept_as_numbers_are_restored(text: str, expected: str | None) -> None:
+    assert arxiv_id_of_number(text) == expected
 
 
 @pytest.mark.parametrize(

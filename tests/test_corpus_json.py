@@ -12,11 +12,13 @@ from citewell.types import Entry, Listing, Paper, Rejection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-GOOD = {"_id": "7", "title": "A good record", "text": "It has an abstract."}
+GOOD: dict[str, object] = {"_id": "7", "title": "A good record", "text": "It has an abstract."}
 
 
 def read(
-    data: str | bytes, folder: Path, limits: ReaderLimits = ReaderLimits()  # noqa: B008 - frozen
+    data: str | bytes,
+    folder: Path,
+    limits: ReaderLimits = ReaderLimits(),  # noqa: B008 - frozen
 ) -> tuple[list[Entry], list[tuple[int | None, str]]]:
     path = folder / "papers.txt"
     path.write_bytes(data.encode() if isinstance(data, str) else data)
@@ -114,6 +116,7 @@ def test_a_record_of_the_arxiv_dump_is_known_by_its_arxiv_id(tmp_path: Path) -> 
         ("url", "https://e.org/<script>", None),
         ("doi", "none", None),
         ("arxiv_id", "none", None),
+        ("arxiv_id", 704.001, "0704.0010"),
     ],
 )
 def test_optional_fields_are_taken_as_they_come_or_left_out(
@@ -124,12 +127,18 @@ def test_optional_fields_are_taken_as_they_come_or_left_out(
 
 
 BAD_RECORDS = [
-    ('{"title":"a \\ud800 b","text":"t"}', "title contains the lone surrogate \\ud800, which cannot be stored"),
+    (
+        '{"title":"a \\ud800 b","text":"t"}',
+        "title contains the lone surrogate \\ud800, which cannot be stored",
+    ),
     ('{"title":"t","text":"a \\u0000 b"}', "abstract contains a NUL character"),
     ('{"title":5,"text":"t"}', "title is not text but of type int"),
     ('{"title":"t","text":["a"]}', "abstract is not text but of type list"),
     ('{"title":"t","text":"t","_id":{}}', "id is not text but of type dict"),
-    ('{"title":"t","text":"t","z":' + "[" * 100_000 + "]" * 100_000 + "}", "not read: JSON nested too deeply"),
+    (
+        '{"title":"t","text":"t","z":' + "[" * 100_000 + "]" * 100_000 + "}",
+        "not read: JSON nested too deeply",
+    ),
     ('{"title":"t","text":"t","year":' + "9" * 5000 + "}", "not read: a number with too many digits"),
     ('{"title":"t","text":"t","doi":NaN}', "not JSON: NaN is not a JSON value; use null"),
     ('{"title":"t","text":null}', "record without abstract"),
@@ -165,7 +174,11 @@ def test_a_bad_record_is_reported_with_its_line_and_the_rest_is_read(
         ("[%, nonsense, %]", [1, 1], [(1, "not JSON: expecting value")]),
         ('[%,\n{"a" 1},\n%]', [1, 3], [(2, "not JSON: expecting ':' delimiter")]),
         ("[%,\n%", [1, 2], [(2, "file ends before the JSON array is closed")]),
-        ('[%,\n{"title":"x","authors":[{"name":"a"},{"na', [1], [(2, "file ends in the middle of a JSON record")]),
+        (
+            '[%,\n{"title":"x","authors":[{"name":"a"},{"na',
+            [1],
+            [(2, "file ends in the middle of a JSON record")],
+        ),
         ("[%,\n3]", [1], [(2, "record is not a JSON object but of type int")]),
         ("[]", [], [(None, "no records in it")]),
     ],
@@ -223,15 +236,17 @@ def test_rejections_beyond_the_limit_are_counted(tmp_path: Path) -> None:
 
 
 # What survives storage: no lone surrogates, no NUL, and nothing that only white space would be lost from.
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=80).filter(
-    lambda text: bool(text.strip())
-)
+TEXT = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=80
+).filter(lambda text: bool(text.strip()))
 RECORDS = st.lists(st.fixed_dictionaries({"title": TEXT, "abstract": TEXT}), min_size=1, max_size=8)
 
 
 @settings(max_examples=60, deadline=None)
 @given(RECORDS, st.sampled_from(["lines", "array", "pretty"]), st.booleans())
-def test_generated_records_come_back_exactly(records: list[dict[str, str]], layout: str, ascii_only: bool) -> None:
+def test_generated_records_come_back_exactly(
+    records: list[dict[str, str]], layout: str, ascii_only: bool
+) -> None:
     text = (
         "\n".join(json.dumps(record, ensure_ascii=ascii_only) for record in records)
         if layout == "lines"

@@ -104,6 +104,13 @@ def test_an_xz_table_of_arxiv_is_read_with_all_its_fields(shared: Path) -> None:
         assert paper.authors and "cmp-lg" in paper.categories
 
 
+def test_arxiv_ids_that_lost_zeros_in_a_table_are_restored(shared: Path) -> None:
+    entries, _ = read(shared / "data" / "arxiv-abstracts" / "q-bio.SC.tsv.xz")
+    ids = {entry.paper.arxiv_id for entry in entries}
+    assert None not in ids
+    assert len(ids) == len(entries) > 1000
+
+
 @pytest.mark.parametrize("folder", ["groundedness", "injection"])
 def test_files_without_papers_give_one_rejection_each(shared: Path, folder: str) -> None:
     entries, rejections = read(shared / "data" / folder)

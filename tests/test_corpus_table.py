@@ -14,10 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 HEADER = "id,title,abstract\n"
+TOO_LARGE = "row cannot be read: field larger than field limit (131072); is a quote left open?"
 
 
 def read(
-    text: str, folder: Path, limits: ReaderLimits = ReaderLimits()  # noqa: B008 - frozen
+    text: str,
+    folder: Path,
+    limits: ReaderLimits = ReaderLimits(),  # noqa: B008 - frozen
 ) -> tuple[list[Entry], list[tuple[int | None, str]]]:
     path = folder / "papers.txt"
     path.write_text(text, encoding="utf-8", newline="")
@@ -29,7 +32,8 @@ def read(
 def test_a_row_of_the_arxiv_tables_keeps_every_field(tmp_path: Path) -> None:
     text = (
         "\tabstract\tarxiv_id\tauthor_text\tcategories\tcreated\tdoi\ttitle\tupdated\n"
-        '12\t"We use ""filters"" well. "\tcs/9809121\tNeil C. Rowe\tcs.IR,cs.AI\t1998-09-29\t10.1/X\tOn Filters\t2001-01-01\n'
+        '12\t"We use ""filters"" well. "\tcs/9809121\tNeil C. Rowe\tcs.IR,cs.AI\t1998-09-29\t10.1000/X\t'
+        "On Filters\t2001-01-01\n"
     )
     entries, faults = read(text, tmp_path)
     assert faults == []
@@ -43,6 +47,7 @@ def test_a_row_of_the_arxiv_tables_keeps_every_field(tmp_path: Path) -> None:
                 authors=("Neil C. Rowe",),
                 year=1998,
                 url="https://arxiv.org/abs/cs/9809121",
+                doi="10.1000/x",
                 arxiv_id="cs/9809121",
                 categories=("cs.IR", "cs.AI"),
             ),
@@ -84,21 +89,21 @@ def test_a_table_without_title_and_abstract_is_one_rejection(tmp_path: Path) -> 
         ("1,T,A\n\n2,T,A", [2, 4], []),
         ('1,T,"two\nlines"\n2,T,A\n', [2, 4], []),
         ("1,T,A\n2,T\n3,T,A\n", [2, 4], [(3, "row has 2 cells, the header has 3")]),
-        ("1,T,A\n2,,A\n3,T, \n4,T,A\n", [2, 5], [(3, "record without title"), (4, "record without abstract")]),
+        ("1,T,A\n2,,A\n3,T,A\n", [2, 4], [(3, "record without title")]),
+        ("1,T,A\n2,T, \n3,T,A\n", [2, 4], [(3, "record without abstract")]),
         ('1,T,A\n2,"T,A\n3,T,A\n4,T,A\n', [2, 4, 5], [(3, "file ends inside a quoted cell")]),
         ('1,T,A\n2,"T,A\n3,T,A\n4,T,"A"\n5,T,A\n', [2, 4, 5, 6], [(3, "row has 2 cells, the header has 3")]),
         ('1,T,A\n2,T,"cut in the mid', [2], [(3, "file ends inside a quoted cell")]),
-        ('1,T,A\n2,T,"' + "x" * 150_000 + '"\n3,T,A\n', [2, 4], [(3, "row cannot be read: field larger than field limit (131072); is a quote left open?")]),
+        (f'1,T,A\n2,T,"{"x" * 150_000}"\n3,T,A\n', [2, 4], [(3, TOO_LARGE)]),
         ("1,T,A\n2,T\0,A\n3,T,A\n", [2, 4], [(3, "title contains a NUL character")]),
         ("", [], [(None, "no records in it")]),
     ],
-)  # fmt: skip
+)
 def test_bad_rows_are_reported_and_the_rest_is_read(
     tmp_path: Path, rows: str, lines: list[int], faults: list[tuple[int | None, str]]
 ) -> None:
-    padding = "".join(f"{number},Padding,Rows that keep a NUL rare enough.\n" for number in range(10))
-    entries, found = read(HEADER + rows + ("\n" + padding if "\0" in rows else ""), tmp_path)
-    assert [entry.line for entry in entries][: len(lines)] == lines
+    entries, found = read(HEADER + rows, tmp_path)
+    assert [entry.line for entry in entries] == lines
     assert found == faults
 
 
@@ -111,7 +116,7 @@ def test_a_row_longer_than_the_limit_is_given_up_at_its_first_line(tmp_path: Pat
 
 def test_a_row_that_is_not_utf8_is_rejected_alone(tmp_path: Path) -> None:
     path = tmp_path / "papers.csv"
-    path.write_bytes(f"{HEADER}1,T,A\n2,Caf\u00e9,\"two\nlines\"\n3,T,A\n".encode("latin-1"))
+    path.write_bytes(f'{HEADER}1,T,A\n2,Caf\u00e9,"two\nlines"\n3,T,A\n'.encode("latin-1"))
     results = list(read_corpus([path]))
     assert [result.line for result in results if isinstance(result, Entry)] == [2, 5]
     assert [result.reason for result in results if isinstance(result, Rejection)] == [

@@ -27,11 +27,19 @@ _DEFINES = re.compile(
     r"|presents|proposes)|is\s+an?|are\s+(an?\s+)?\w+\s+(that|which)|called|named|dubbed|termed|defined\s+as|refers?\s+to)\b",
     re.IGNORECASE,
 )
+_CAUSES = re.compile(
+    r"\b(due\s+to|because|caus\w+|since|stems?\s+from|leads?\s+to|lack\s+of|owing|attribut\w+|results?\s+(in|from)"
+    r"|explain\w*|reason\w*|aris\w+)\b",
+    re.IGNORECASE,
+)
+_MEANS = re.compile(r"\b(by|via|through|using|uses?|leverag\w+|based\s+on|instead\s+of|rather\s+than|with)\b", re.IGNORECASE)
+_ASKS_CAUSE = re.compile(r"\b(why|how\s+come|caused?|reason|blame|explain\w*|where\s+do)\b", re.IGNORECASE)
+_ASKS_MEANS = re.compile(r"^\W*(and\s+)?how\b(?!\s+(many|much|\w+er\b|fast|large|big|long|far|often))", re.IGNORECASE)
 _POINTS_ELSEWHERE = re.compile(r"https?://|www\.|\b(code|data|samples|models|videos?)\b.{0,40}\bavailable\b", re.IGNORECASE)
 _ASKS_ELSEWHERE = re.compile(r"\b(code|available|download|repository|website|url|link|open[- ]source\w*|released?)\b", re.IGNORECASE)
 FEATURES = (
     "cosine", "coverage", "own_coverage", "paper", "behind", "number", "digits", "definition", "position", "length",
-    "points_elsewhere",
+    "points_elsewhere", "focus", "cause", "means", "neighbours",
 )  # fmt: skip
 
 
@@ -132,10 +140,14 @@ def score(question: Question, evidence: Evidence) -> Evidence:
 def sentence_features(question: Question, evidence: Evidence) -> NDArray[np.float64]:
     """Returns one row of `FEATURES` a sentence, shape (n, len(FEATURES))."""
     asks_elsewhere = bool(_ASKS_ELSEWHERE.search(question.text))
+    asks_cause, asks_means = bool(_ASKS_CAUSE.search(question.text)), bool(_ASKS_MEANS.search(question.text))
+    describes = question.shape in ("definition", "list")
+    near = _neighbour_coverage(question, evidence)
+    focus = [stem for stem in question.focus if stem in evidence.weights]
     best = evidence.papers[0].candidate.score
     counts = np.bincount([sentence.paper for sentence in evidence.sentences])
     rows, place = [], 0
-    for before, sentence in zip((None, *evidence.sentences), evidence.sentences, strict=False):
+    for i, (before, sentence) in enumerate(zip((None, *evidence.sentences), evidence.sentences, strict=False)):
         place = place + 1 if before is not None and before.paper == sentence.paper else 0
         paper = evidence.papers[sentence.paper]
         own = [stem for stem in question.stems if stem not in paper.title_stems]
@@ -148,13 +160,27 @@ def sentence_features(question: Question, evidence: Evidence) -> NDArray[np.floa
                 paper.candidate.score - best,
                 float(question.asks_number and sentence.has_number),
                 float(sentence.has_number),
-                float(question.shape == "definition" and bool(_DEFINES.search(sentence.text))),
+                float(describes and bool(_DEFINES.search(sentence.text))),
                 place / counts[sentence.paper],
                 min(len(sentence.stems), 40) / 40,
                 float(bool(_POINTS_ELSEWHERE.search(sentence.text)) != asks_elsewhere),
+                coverage(focus, sentence.stems, evidence.weights),
+                float(asks_cause and bool(_CAUSES.search(sentence.text))),
+                float(asks_means and bool(_MEANS.search(sentence.text))),
+                near[i],
             )
         )
     return np.array(rows, dtype=np.float64)
+
+
+def _neighbour_coverage(question: Question, evidence: Evidence) -> list[float]:
+    """Returns for each sentence the better coverage of the question by the sentences beside it."""
+    own = [coverage(question.stems, sentence.stems, evidence.weights) for sentence in evidence.sentences]
+    papers = [sentence.paper for sentence in evidence.sentences]
+    return [
+        max((own[j] for j in (i - 1, i + 1) if 0 <= j < len(own) and papers[j] == papers[i]), default=0.0)
+        for i in range(len(own))
+    ]
 
 
 def coverage(wanted: Sequence[str], held: frozenset[str], weights: Mapping[str, float]) -> float:

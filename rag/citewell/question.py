@@ -114,10 +114,16 @@ def _shape(text: str, names: list[str], asks_number: bool) -> Shape:
 
 def _names(text: str) -> list[str]:
     names: list[str] = []
+    last_end = -1
     for position, match in enumerate(_TOKEN.finditer(text)):
         token = match.group()
         inner = any(char.isupper() for char in token[1:]) or any(char.isdigit() for char in token)
         capital = position > 0 and token[0].isupper()
-        if (inner or capital) and token.casefold() not in STOPWORDS and not token.isdigit():
+        if not (inner or capital) or len(token) < 2 or token.isdigit() or token.casefold() in STOPWORDS:
+            continue
+        if names and capital and match.start() == last_end + 1 and text[last_end] == " ":
+            names[-1] += " " + token  # "Cosine Adapter" is one name
+        else:
             names.append(token)
+        last_end = match.end()
     return list(dict.fromkeys(names))

@@ -11,7 +11,10 @@ from citewell.text import stem, words
 
 LISTED = 6  # most papers of a list
 _SAME = 0.8  # share of common stems from which two sentences say the same
-_PER_PAPER = 3  # sentences of one paper while another is worth a look
+_RIVAL = 0.8  # fused score, relative to the best paper, from which a second one gets a sentence
+_PER_PAPER = 3  # most sentences of one paper then
+_NAMING = 3.5  # least inverse document frequency, in nats, of a name that points to a paper
+_FRESH = 2.0  # logits for telling of all words of the question that were not told of
 _LIST_SCORE = 0.3  # fused score, relative to the best paper, down to which papers are listed
 
 
@@ -30,8 +33,8 @@ def select(question: Question, evidence: Evidence, limit: int) -> list[SentenceE
         return _one_each(evidence, ranked)
     sides = named_sides(question, evidence)
     if len(sides) > 1:
-        return _both_sides(evidence, sides, ranked, limit)
-    return _best(ranked, limit)
+        return _both_sides(sides, ranked, limit)
+    return _best(evidence, ranked, limit)
 
 
 def named_sides(question: Question, evidence: Evidence) -> list[tuple[int, frozenset[str]]]:
@@ -42,7 +45,8 @@ def named_sides(question: Question, evidence: Evidence) -> list[tuple[int, froze
     sides: dict[int, frozenset[str]] = {}
     for name in question.names:
         roots = frozenset(stem(word) for word in words(name))
-        if not roots or roots <= evidence.unknown:
+        # A name in many papers ("Adam", "ImageNet") points to none of them.
+        if not roots or roots <= evidence.unknown or max(evidence.weights.get(r, 0.0) for r in roots) < _NAMING:
             continue
         holders = [i for i, paper in enumerate(evidence.papers) if roots <= paper.title_stems]
         holders += [i for i, paper in enumerate(evidence.papers) if roots <= paper.stems]
@@ -51,15 +55,27 @@ def named_sides(question: Question, evidence: Evidence) -> list[tuple[int, froze
     return list(sides.items())
 
 
-def _best(ranked: Sequence[SentenceEvidence], limit: int) -> list[SentenceEvidence]:
+def _best(evidence: Evidence, ranked: Sequence[SentenceEvidence], limit: int) -> list[SentenceEvidence]:
+    """Returns the best sentences, each preferred that tells of words of the question not yet told of."""
+    rival = evidence.papers[1].candidate.score if len(evidence.papers) > 1 else 0.0
+    most = _PER_PAPER if rival > _RIVAL * evidence.papers[0].candidate.score else limit
     chosen: list[SentenceEvidence] = []
-    for sentence in ranked:
-        if len(chosen) == limit:
-            break
-        crowded = sum(other.paper == sentence.paper for other in chosen) >= _PER_PAPER
-        if not crowded and not _repeats(sentence, chosen):
-            chosen.append(sentence)
+    told: frozenset[str] = frozenset()
+    left = list(ranked)
+    while left and len(chosen) < limit:
+        fresh = [stem for stem in evidence.weights if stem not in told]
+        best = max(left, key=lambda s: s.score + _FRESH * _share(fresh, s, evidence))
+        left.remove(best)
+        if sum(other.paper == best.paper for other in chosen) < most and not _repeats(best, chosen):
+            chosen.append(best)
+            told |= best.stems | evidence.papers[best.paper].title_stems
     return chosen
+
+
+def _share(stems: Sequence[str], sentence: SentenceEvidence, evidence: Evidence) -> float:
+    held = sentence.stems | evidence.papers[sentence.paper].title_stems
+    total = sum(evidence.weights.values()) or 1.0
+    return sum(evidence.weights[stem] for stem in stems if stem in held) / total
 
 
 def _one_each(evidence: Evidence, ranked: Sequence[SentenceEvidence]) -> list[SentenceEvidence]:
@@ -74,18 +90,15 @@ def _one_each(evidence: Evidence, ranked: Sequence[SentenceEvidence]) -> list[Se
 
 
 def _both_sides(
-    evidence: Evidence, sides: Sequence[tuple[int, frozenset[str]]], ranked: Sequence[SentenceEvidence], limit: int
+    sides: Sequence[tuple[int, frozenset[str]]], ranked: Sequence[SentenceEvidence], limit: int
 ) -> list[SentenceEvidence]:
-    """Returns the best sentence of each side first, then the next best of any side."""
-    papers = {paper for paper, _ in sides}
+    """Returns the best sentence of each side, then the second best of each, and so on."""
+    queues = [iter([s for s in ranked if s.paper == paper]) for paper, _ in sides]
     chosen: list[SentenceEvidence] = []
-    for paper, _ in sides[:limit]:
-        chosen += _first(s for s in ranked if s.paper == paper and not _repeats(s, chosen))
-    for sentence in ranked:
-        if len(chosen) >= limit:
-            break
-        if sentence.paper in papers and sentence not in chosen and not _repeats(sentence, chosen):
-            chosen.append(sentence)
+    for _ in range(limit):
+        for own in queues:
+            if len(chosen) < limit:
+                chosen += _first(s for s in own if not _repeats(s, chosen))
     return chosen
 
 

@@ -160,7 +160,9 @@ class _Expander:
                 if expanded:
                     yield expanded
         except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
-            raise StreamError(f"damaged compressed data: {str(error).lower()}") from error
+            # Checksums come after the data: some of what was yielded before may be damaged already.
+            reason = f"damaged compressed data, read with care what came before: {str(error).lower()}"
+            raise StreamError(reason) from error
 
     def _after_member(self, decoder: _Decoder) -> bytes:
         if not decoder.eof:

@@ -10,11 +10,14 @@ _SLUG_CHARS = 48
 _ARXIV = re.compile(
     r"(?:arxiv\s*:\s*|(?:https?://)?(?:[a-z]+\.)?arxiv\.org/(?:abs|pdf|html|format)/"
     r"|(?:https?://)?(?:dx\.)?(?:doi\.org/)?10\.48550/arxiv\.)?"
-    r"(?:(?P<new>\d\d(?:0[1-9]|1[0-2])\.\d{4,5})"
+    # Four digits after the point from April 2007, five since January 2015.
+    r"(?:(?P<new>(?:0[7-9]|1[0-4])(?:0[1-9]|1[0-2])\.\d{4}|(?:1[5-9]|[2-9]\d)(?:0[1-9]|1[0-2])\.\d{5})"
     r"|(?P<archive>[a-z]+(?:-[a-z]+)?)(?:\.[a-z]{2})?/(?P<old>\d\d(?:0[1-9]|1[0-2])\d{3}))"
     r"(?:v\d+)?(?:\.pdf)?(?:[?#].*)?",
     re.IGNORECASE | re.ASCII,
 )
+_ARXIV_NUMBER = re.compile(r"[0-9]{3,4}(?:\.[0-9]{1,20})?")
+_FIVE_DIGITS_SINCE = 1501  # year and month
 _DOI = re.compile(r"(?<![\d.])10\.\d{4,9}/\S{1,300}", re.ASCII)
 
 
@@ -59,6 +62,18 @@ def normalise_arxiv_id(text: str) -> str | None:
     if match is None:
         return None
     return match["new"] or f"{match['archive'].lower()}/{match['old']}"
+
+
+def arxiv_id_of_number(text: str) -> str | None:
+    """The identifier that a spreadsheet or data frame kept as a number: `704.001` → `0704.0010`.
+
+    Such files lose outer zeros and gain rounding noise (`1608.0312099999999`). Identifiers have four digits
+    after the point until 2014 and five since, so nothing is guessed.
+    """
+    if not _ARXIV_NUMBER.fullmatch(text):
+        return None
+    digits = 4 if float(text) < _FIVE_DIGITS_SINCE else 5
+    return normalise_arxiv_id(f"{float(text):0{5 + digits}.{digits}f}")
 
 
 def normalise_doi(text: str) -> str | None:

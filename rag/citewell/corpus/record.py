@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from citewell.types import Listing, Paper
 
-from .identity import normalise_arxiv_id, normalise_doi
+from .identity import arxiv_id_of_number, normalise_arxiv_id, normalise_doi
 from .limits import ReaderLimits
 
 # Synonyms, best first; names are compared in lower case.
@@ -76,7 +76,7 @@ def paper_from(
     title, abstract = title_and_abstract(_first(fields, TITLE), _first(fields, ABSTRACT), limits, fields)
     dump = not _ARXIV_DUMP.isdisjoint(fields)
     paper_id = _identifier(fields)
-    arxiv_id = normalise_arxiv_id(_text(fields, _ARXIV_ID) or "")
+    arxiv_id = _arxiv_id(fields)
     if arxiv_id is None and (dump or ids_are_arxiv):
         arxiv_id = normalise_arxiv_id(paper_id)
         paper_id = "" if arxiv_id else paper_id
@@ -160,6 +160,11 @@ def _identifier(fields: Mapping[str, object]) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return _checked("id", value, _MAX_ID_CHARS)
+
+
+def _arxiv_id(fields: Mapping[str, object]) -> str | None:
+    given = _text(fields, _ARXIV_ID) or ""
+    return normalise_arxiv_id(given) or arxiv_id_of_number(given)
 
 
 def _authors(fields: Mapping[str, object]) -> tuple[str, ...]:
