@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import MutableMapping
 
-LOG_VARIABLE = "CITEWELL_TEST_OUTSIDE_CONNECTIONS"
+LOG_VARIABLE = "TEST_OUTSIDE_CONNECTIONS"
 _BY_ADDRESS = {"socket.connect", "socket.sendto", "socket.sendmsg"}
 _BY_NAME = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
 _DEAD_PROXY = ("127.0.0.1", 9)

@@ -1,6 +1,6 @@
 """Runs the assistant over cases and measures its answers and refusals, with 95 % bootstrap intervals.
 
-    python -m citewell_eval.answers CASES.jsonl [--corpus FILES…] [--data-dir D] [--json F]
+python -m citewell_eval.answers CASES.jsonl [--corpus FILES…] [--data-dir D] [--json F]
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, object]:
         "answerable refused": share([o.answer.abstained for o in answerable]),
         "fact stated when answered": share([o.facts for o in answerable if not o.answer.abstained]),
         "right paper cited when answered": share([o.paper for o in answerable if not o.answer.abstained]),
-        "refused": {kind: share([o.answer.abstained for o in outcomes if o.case.kind == kind]) for kind in kinds},
+        "refused": {
+            kind: share([o.answer.abstained for o in outcomes if o.case.kind == kind]) for kind in kinds
+        },
         "median milliseconds": round(1000 * median(o.seconds for o in outcomes), 1),
     }
 
@@ -107,13 +109,18 @@ def share(hits: Sequence[bool]) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the measures as JSON; returns 1 if an answer broke a promise."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("cases", type=Path)
     parser.add_argument("--corpus", type=Path, nargs="*", default=[])
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--json", type=Path, help="also writes every case")
     options = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as temporary, Assistant.open(options.data_dir or temporary) as assistant:
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        Assistant.open(options.data_dir or temporary) as assistant,
+    ):
         if options.corpus:
             assistant.ingest(options.corpus)
         outcomes = run(assistant, load_cases(options.cases))

@@ -64,6 +64,10 @@ def _recent(path: Path, category: str) -> Iterator[tuple[str, str, str, str]]:
     with lzma.open(path, "rt", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             abstract = " ".join(row["abstract"].split())
-            if row["primary_cat"] == category and row["created"] >= "2018" and 80 <= len(abstract.split()) <= 300:
+            if (
+                row["primary_cat"] == category
+                and row["created"] >= "2018"
+                and 80 <= len(abstract.split()) <= 300
+            ):
                 digest = hashlib.sha1(row["arxiv_id"].encode(), usedforsecurity=False).hexdigest()
                 yield digest, row["arxiv_id"], " ".join(row["title"].split()), abstract

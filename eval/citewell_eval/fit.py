@@ -39,7 +39,9 @@ Array = NDArray[np.float64]
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Fits, stores and prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--shared", type=Path)
     parser.add_argument("--work", type=Path, help="keeps the indexed collections between runs")
     options = parser.parse_args(argv)
@@ -87,7 +89,10 @@ def fit_sentences(seen: Sequence[Observation]) -> LinearModel:
             total += all_ - good
             slope += rows.T @ np.exp(scores - all_) - rows[right].T @ np.exp(scores[right] - good)
         count = len(groups)
-        return total / count + _SENTENCE_PENALTY * weights @ weights, slope / count + 2 * _SENTENCE_PENALTY * weights
+        return (
+            float(total / count + _SENTENCE_PENALTY * weights @ weights),
+            slope / count + 2 * _SENTENCE_PENALTY * weights,
+        )
 
     weights = minimize(loss, np.zeros(len(mean)), jac=True).x
     return LinearModel(evidence.FEATURES, mean, scale, weights, 0.0)
@@ -120,13 +125,16 @@ def curve(seen: Sequence[Observation], take: Callable[[Observation], Array]) -> 
     confidence = np.zeros(len(seen))
     for fold in range(_FOLDS):
         model = fit_gate([o for o, f in zip(seen, folds, strict=True) if f != fold], take)
-        held = np.flatnonzero(folds == fold)
+        held = np.flatnonzero(folds == fold).tolist()
         confidence[held] = expit(model.decision(np.array([take(seen[i]) for i in held])))
     kinds = np.array(["answerable" if o.case.answerable else o.case.kind for o in seen])
     return [
         {
             "threshold": threshold,
-            **{kind: round(float((confidence[kinds == kind] < threshold).mean()), 4) for kind in np.unique(kinds)},
+            **{
+                kind: round(float((confidence[kinds == kind] < threshold).mean()), 4)
+                for kind in np.unique(kinds)
+            },
         }
         for threshold in _THRESHOLDS
     ]

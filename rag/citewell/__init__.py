@@ -29,7 +29,12 @@ __all__ = [
     "Settings",
 ]
 
-_HOMES = {"Assistant": "assistant", "CitewellError": "errors", "Filters": "library.filters", "Settings": "settings"}
+_HOMES = {
+    "Assistant": "assistant",
+    "CitewellError": "errors",
+    "Filters": "library.filters",
+    "Settings": "settings",
+}
 
 
 def __getattr__(name: str) -> object:

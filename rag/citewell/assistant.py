@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from citewell import gate, quotes
 from citewell.citations import Draft, Numbering, cited_papers
@@ -59,7 +61,7 @@ class Assistant:
         self.collection = collection
         self.settings = settings
         self._retriever = HybridRetriever(collection, settings)
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._delete: Callable[[], object] | None = None
 
     @classmethod
     def open(
@@ -69,7 +71,7 @@ class Assistant:
         create: bool = True,
         embedder: Embedder | None = None,
         notify: Callable[[str], None] = lambda message: None,
-        **settings: object,
+        **settings: Any,
     ) -> Assistant:
         """Opens the collection in a data directory, making an empty one if there is none.
 
@@ -85,16 +87,22 @@ class Assistant:
             UsageError: a setting does not fit.
         """
         directory = None if data_dir is None else Path(data_dir)
-        chosen = load_settings(data_dir=directory, **settings)
+        chosen = load_settings({"data_dir": directory, **settings})
         return cls(Collection(chosen, embedder, notify, create), chosen)
 
     @classmethod
-    def from_papers(cls, papers: Sequence[Paper], *, embedder: Embedder | None = None, **settings: object) -> Assistant:
+    def from_papers(
+        cls, papers: Sequence[Paper], *, embedder: Embedder | None = None, **settings: Any
+    ) -> Assistant:
         """Opens a collection of the given papers in a temporary folder, deleted when the assistant is closed."""
-        temporary = tempfile.TemporaryDirectory(prefix="citewell-", ignore_cleanup_errors=True)
-        assistant = cls.open(temporary.name, embedder=embedder, **settings)
-        assistant._temporary = temporary
-        assistant.add(papers)
+        folder = tempfile.mkdtemp(prefix="citewell-")
+        try:
+            assistant = cls.open(folder, embedder=embedder, **settings)
+            assistant.add(papers)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        assistant._delete = weakref.finalize(assistant, shutil.rmtree, folder, ignore_errors=True)
         return assistant
 
     # --- asking ----------------------------------------------------------------------------------------
@@ -124,7 +132,9 @@ class Assistant:
         clock.lap("gate")
         drafts = [] if ruling.refusal else quotes.draft(asked, evidence, self.settings.max_sentences)
         clock.lap("draft")
-        sentences, citations, rejected = [], [], []
+        sentences: list[Sentence] = []
+        citations: list[Citation] = []
+        rejected: list[Rejected] = []
         for event in verified(drafts):
             yield event
             if isinstance(event, SentenceReady):
@@ -133,7 +143,9 @@ class Assistant:
             else:
                 rejected.append(event.rejected)
         clock.lap("verify")
-        yield Done(self._answer(question, asked, retrieval, evidence, ruling, sentences, citations, rejected, clock))
+        yield Done(
+            self._answer(question, asked, retrieval, evidence, ruling, sentences, citations, rejected, clock)
+        )
 
     async def aask(self, question: str, filters: Filters | None = None) -> Answer:
         """Does what `ask` does without blocking the event loop."""
@@ -217,7 +229,9 @@ class Assistant:
         if report.entries == 0:
             first = report.rejected[0] if report.rejected else None
             why = f"{first.file}: {first.reason}" if first else "the folder holds no file"
-            error = CorpusError(f"Nothing could be read: {why}. Give listing pages, JSONL, CSV, TSV or an arXiv dump.")
+            error = CorpusError(
+                f"Nothing could be read: {why}. Give listing pages, JSONL, CSV, TSV or an arXiv dump."
+            )
             error.report = report
             raise error
         return report
@@ -240,8 +254,8 @@ class Assistant:
     def close(self) -> None:
         """Releases files; a collection made by `from_papers` is deleted."""
         self.collection.close()
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        if self._delete is not None:
+            self._delete()
 
     def __enter__(self) -> Self:
         return self
@@ -310,7 +324,9 @@ class Assistant:
             citations=tuple(citations),
             rejected=tuple(rejected),
             abstention=abstention,
-            coverage=Coverage(retrieval.searched, retrieval.matched, len(evidence.papers), cited_papers(citations)),
+            coverage=Coverage(
+                retrieval.searched, retrieval.matched, len(evidence.papers), cited_papers(citations)
+            ),
             engine=EngineInfo(ENGINE, manifest.embedding, None, None, manifest.digest),
             confidence=round(ruling.confidence, 4),
             timings=clock.laps(),
@@ -325,16 +341,22 @@ def verified(drafts: Sequence[Draft]) -> Iterator[SentenceReady | SentenceReject
         yield SentenceRejected(outcome) if isinstance(outcome, Rejected) else SentenceReady(*outcome)
 
 
-def abstain(ruling: Ruling, searched: int, evidence: Evidence, nearest: tuple[SearchResult, ...]) -> Abstention:
+def abstain(
+    ruling: Ruling, searched: int, evidence: Evidence, nearest: tuple[SearchResult, ...]
+) -> Abstention:
     """Returns the refusal in words that say what was searched and claim nothing more."""
     if ruling.refusal == "reports_opposite" and ruling.opposite is not None:
         title = evidence.papers[ruling.opposite.paper].paper.title
         message = f"The question takes for granted what an abstract seems to deny. “{title}” says: “{ruling.opposite.text}”"
         return Abstention("reports_opposite", message, nearest)
     if ruling.refusal == "not_reported":
-        message = f"None of the {searched:,} abstracts searched reports this, though some are about the subject."
+        message = (
+            f"None of the {searched:,} abstracts searched reports this, though some are about the subject."
+        )
         return Abstention("not_reported", message, nearest)
-    return Abstention("nothing_relevant", f"Nothing in the {searched:,} abstracts searched is about this.", nearest)
+    return Abstention(
+        "nothing_relevant", f"Nothing in the {searched:,} abstracts searched is about this.", nearest
+    )
 
 
 class _Clock:

@@ -84,7 +84,11 @@ def _raw_boundaries(text: str) -> list[tuple[int, int]]:
 
 
 def _split_ideographic(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    cuts = [start, *(m.start() for m in _IDEOGRAPHIC_STOP.finditer(text, start, end) if m.start() > start), end]
+    cuts = [
+        start,
+        *(m.start() for m in _IDEOGRAPHIC_STOP.finditer(text, start, end) if m.start() > start),
+        end,
+    ]
     return [(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if a < b]
 
 
@@ -108,7 +112,10 @@ def _fit(text: str, span: Span, max_tokens: int) -> list[Span]:
     middle = len(piece) // 2
     cut = next(
         (
-            min((m.end() for m in pattern.finditer(piece) if 0 < m.end() < len(piece)), key=lambda e: abs(e - middle))
+            min(
+                (m.end() for m in pattern.finditer(piece) if 0 < m.end() < len(piece)),
+                key=lambda e: abs(e - middle),
+            )
             for pattern in _BREAKS
             if any(len(piece) // 4 < m.end() < 3 * len(piece) // 4 for m in pattern.finditer(piece))
         ),

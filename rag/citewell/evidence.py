@@ -32,11 +32,19 @@ _CAUSES = re.compile(
     r"|explain\w*|reason\w*|aris\w+)\b",
     re.IGNORECASE,
 )
-_MEANS = re.compile(r"\b(by|via|through|using|uses?|leverag\w+|based\s+on|instead\s+of|rather\s+than|with)\b", re.IGNORECASE)
+_MEANS = re.compile(
+    r"\b(by|via|through|using|uses?|leverag\w+|based\s+on|instead\s+of|rather\s+than|with)\b", re.IGNORECASE
+)
 _ASKS_CAUSE = re.compile(r"\b(why|how\s+come|caused?|reason|blame|explain\w*|where\s+do)\b", re.IGNORECASE)
-_ASKS_MEANS = re.compile(r"^\W*(and\s+)?how\b(?!\s+(many|much|\w+er\b|fast|large|big|long|far|often))", re.IGNORECASE)
-_POINTS_ELSEWHERE = re.compile(r"https?://|www\.|\b(code|data|samples|models|videos?)\b.{0,40}\bavailable\b", re.IGNORECASE)
-_ASKS_ELSEWHERE = re.compile(r"\b(code|available|download|repository|website|url|link|open[- ]source\w*|released?)\b", re.IGNORECASE)
+_ASKS_MEANS = re.compile(
+    r"^\W*(and\s+)?how\b(?!\s+(many|much|\w+er\b|fast|large|big|long|far|often))", re.IGNORECASE
+)
+_POINTS_ELSEWHERE = re.compile(
+    r"https?://|www\.|\b(code|data|samples|models|videos?)\b.{0,40}\bavailable\b", re.IGNORECASE
+)
+_ASKS_ELSEWHERE = re.compile(
+    r"\b(code|available|download|repository|website|url|link|open[- ]source\w*|released?)\b", re.IGNORECASE
+)
 FEATURES = (
     "cosine", "coverage", "own_coverage", "paper", "behind", "number", "digits", "definition", "position", "length",
     "points_elsewhere", "focus", "cause", "means", "neighbours",
@@ -83,7 +91,7 @@ class Evidence:
     Attributes:
         papers: the papers read, best first.
         sentences: all their sentences, in order of paper and position.
-        weights: inverse document frequency of each stem of the question, in nats; rare is heavy.
+        weights: rarity of each stem of the question, 0..1; a stem of no paper has 1.
         unknown: stems of the question that occur in no paper.
     """
 
@@ -108,8 +116,11 @@ def gather(question: Question, retrieval: Retrieval, library: Library, top_k: in
     candidates = retrieval.candidates[:top_k]
     stored = library.papers([candidate.row for candidate in candidates])
     frequencies = library.document_frequencies(question.stems)
-    weights = {stem: idf(frequencies.get(stem, 0), retrieval.snapshot.manifest.papers) for stem in question.stems}
-    papers, sentences = [], []
+    weights = {
+        stem: idf(frequencies.get(stem, 0), retrieval.snapshot.manifest.papers) for stem in question.stems
+    }
+    papers: list[PaperEvidence] = []
+    sentences: list[SentenceEvidence] = []
     for candidate in candidates:
         if candidate.row not in stored:
             continue  # removed since it was retrieved
@@ -147,7 +158,9 @@ def sentence_features(question: Question, evidence: Evidence) -> NDArray[np.floa
     best = evidence.papers[0].candidate.score
     counts = np.bincount([sentence.paper for sentence in evidence.sentences])
     rows, place = [], 0
-    for i, (before, sentence) in enumerate(zip((None, *evidence.sentences), evidence.sentences, strict=False)):
+    for i, (before, sentence) in enumerate(
+        zip((None, *evidence.sentences), evidence.sentences, strict=False)
+    ):
         place = place + 1 if before is not None and before.paper == sentence.paper else 0
         paper = evidence.papers[sentence.paper]
         own = [stem for stem in question.stems if stem not in paper.title_stems]
@@ -190,8 +203,16 @@ def coverage(wanted: Sequence[str], held: frozenset[str], weights: Mapping[str, 
 
 
 def idf(frequency: int, papers: int) -> float:
-    """Returns the inverse document frequency of Robertson and Spärck Jones, kept above zero, in nats."""
-    return math.log(1 + (papers - frequency + 0.5) / (frequency + 0.5))
+    """Returns how rare a stem is, 0..1: its inverse document frequency over that of a stem of one paper, at most 1.
+
+    The frequency is that of Robertson and Spärck Jones, kept above zero. Relative to the rarest, it means the same in
+    a collection of three papers and of a million.
+    """
+
+    def weight(count: int) -> float:
+        return math.log(1 + max(papers - count + 0.5, 0.5) / (count + 0.5))
+
+    return min(1.0, weight(frequency) / weight(1))
 
 
 def _sentences(
@@ -210,5 +231,7 @@ def _sentences(
     for span, cosine in zip(spans, cosines, strict=True):
         text = paper.abstract[span.start : span.end]
         has_number = any(char.isdigit() for char in text) or not NUMBER_WORDS.isdisjoint(words(text))
-        found.append(SentenceEvidence(index, span, text, frozenset(content_stems(text)), cosine, has_number, 0.0))
+        found.append(
+            SentenceEvidence(index, span, text, frozenset(content_stems(text)), cosine, has_number, 0.0)
+        )
     return found

@@ -26,7 +26,7 @@ from citewell.retriever import Retrieval
 from citewell.text import is_number, stem, words
 from citewell.types import AbstentionKind
 
-READ = 3  # sentences of the best paper that the question's words are matched with
+READ = 2  # sentences of the best paper that the question's words are matched with
 _ABOUT = 0.25  # coverage of the question by its best paper from which the collection is about it
 _NEAR = 0.5  # cosine of the best chunk from which it is so as well
 
@@ -60,7 +60,11 @@ def gate_model(name: str) -> LinearModel:
 
 
 def judge(
-    question: Question, retrieval: Retrieval, evidence: Evidence, embedder: TokenEmbedder | None, threshold: float
+    question: Question,
+    retrieval: Retrieval,
+    evidence: Evidence,
+    embedder: TokenEmbedder | None,
+    threshold: float,
 ) -> Ruling:
     """Returns whether the question is to be answered from this evidence."""
     if not evidence.sentences or not question.stems:
@@ -75,7 +79,9 @@ def judge(
     return Ruling(confidence, "reports_opposite" if opposite else None, opposite)
 
 
-def gate_features(question: Question, retrieval: Retrieval, evidence: Evidence, found: Interaction) -> list[float]:
+def gate_features(
+    question: Question, retrieval: Retrieval, evidence: Evidence, found: Interaction
+) -> list[float]:
     """Returns the values of `FEATURES` for one question; all are finite."""
     candidates, best = retrieval.candidates, evidence.papers[0]
     chunk = np.nan_to_num([c.chunk_cosine for c in candidates])
@@ -90,7 +96,7 @@ def gate_features(question: Question, retrieval: Retrieval, evidence: Evidence, 
         sum(evidence.weights.get(stem, 0.0) for stem in missing) / total,
         sum(evidence.weights[stem] for stem in evidence.unknown) / total,
         float(ranked[0] - ranked[min(5, len(ranked) - 1)]),
-        total / 30,
+        total / 5,
         *_interaction_features(question, found),
         float(np.nan_to_num(best.candidate.chunk_cosine)),
         found.closeness,
@@ -139,7 +145,9 @@ def _number_beside(question: Question, sentences: Sequence[SentenceEvidence]) ->
     for sentence in sentences:
         roots = [stem(word) for word in words(sentence.text)]
         for place, root in enumerate(roots):
-            if root in question.focus and any(is_number(word) for word in roots[max(0, place - 4) : place + 5]):
+            if root in question.focus and any(
+                is_number(word) for word in roots[max(0, place - 4) : place + 5]
+            ):
                 return 1.0
     return -1.0
 
@@ -165,7 +173,10 @@ _DENIAL = r"\b(?:no|not|without|never|neither|nor|free\s+of|avoid\w*|eliminat\w+
 _OPPOSITES: Sequence[tuple[str, str]] = (
     (r"slower|slow(s|ing)?\s+down", r"faster|speeds?\s+up|speed-?up|accelerat\w+"),
     (r"faster|speeds?\s+up", r"slower|slows?\s+down"),
-    (r"worse|degrad\w+|deteriorat\w+|hurts?", r"without\s+\w*\s*(degrad\w+|loss)|no\s+\w*\s*(degrad\w+|loss)|preserv\w+"),
+    (
+        r"worse|degrad\w+|deteriorat\w+|hurts?",
+        r"without\s+\w*\s*(degrad\w+|loss)|no\s+\w*\s*(degrad\w+|loss)|preserv\w+",
+    ),
     (r"doubles?|triples?", r"almost\s+zero|negligible|no\s+(additional|extra)"),
 )
 
@@ -188,6 +199,8 @@ def contradiction(question: Question, evidence: Evidence) -> SentenceEvidence | 
             if re.search(rf"{_DENIAL}{root}|\b{root}\w*[-\s]free\b", sentence.text, re.IGNORECASE):
                 return sentence
         for said, opposite in _OPPOSITES:
-            if re.search(rf"\b({said})\b", question.text, re.I) and re.search(rf"\b({opposite})\b", sentence.text, re.I):
+            if re.search(rf"\b({said})\b", question.text, re.I) and re.search(
+                rf"\b({opposite})\b", sentence.text, re.I
+            ):
                 return sentence
     return None

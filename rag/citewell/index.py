@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from citewell.chunking import CHUNKER_VERSION, chunk_spans
 from citewell.embedding import Embedder, open_embedder
-from citewell.embedding.base import Passages
+from citewell.embedding.base import Passages, TokenEmbedder
 from citewell.errors import CitewellError, CollectionBusyError, CollectionError
 from citewell.library import Library, LibraryWriter, Manifest, create
 from citewell.settings import Settings
@@ -125,6 +125,13 @@ class Collection:
             return self._given
         return self._embedder(manifest.embedding or self.settings.embedding)
 
+    def warm(self) -> None:
+        """Starts to load a local embedding model, to have it ready once the vector index is open."""
+        embedder = self.embedder(self.library.manifest())
+        if isinstance(embedder, TokenEmbedder):  # others would send a request, which may cost money
+            # Not a daemon: a thread that is loading native code must not outlive the interpreter.
+            threading.Thread(target=_load, args=(embedder,), name="citewell-warm").start()
+
     def close(self) -> None:
         """Releases the vector index and this thread's database connection."""
         with self._guard:
@@ -136,7 +143,10 @@ class Collection:
     # --- writing ---------------------------------------------------------------------------------------
 
     def ingest(
-        self, entries: Iterable[Entry | Rejection], progress: Progress | None = None, consumed: Consumed | None = None
+        self,
+        entries: Iterable[Entry | Rejection],
+        progress: Progress | None = None,
+        consumed: Consumed | None = None,
     ) -> IngestReport:
         """Adds entries to the collection and returns what became of them.
 
@@ -162,6 +172,16 @@ class Collection:
             if removed:
                 self._sync_current(SilentProgress())
         return removed
+
+    def check_writable(self) -> None:
+        """Takes the write lock and gives it back.
+
+        Raises:
+            CollectionBusyError: another process is writing.
+            CollectionError: the data directory cannot be written to.
+        """
+        with self._writing():
+            pass
 
     def rebuild(self, progress: Progress | None = None) -> None:
         """Makes the vector index again from the library, embedding nothing that is stored already."""
@@ -275,7 +295,11 @@ class Collection:
     def _vectors(self, rows: Sequence[int], manifest: Manifest) -> list[PaperVectors]:
         ids = self.library.ids(rows)
         passages = self.library.passages(rows, manifest)
-        return [PaperVectors(ids[row], passages[row].abstract, passages[row].chunks) for row in rows if row in passages]
+        return [
+            PaperVectors(ids[row], passages[row].abstract, passages[row].chunks)
+            for row in rows
+            if row in passages
+        ]
 
     # --- models and the lock ---------------------------------------------------------------------------
 
@@ -402,6 +426,11 @@ class _Ingest:
             self._progress.advance(cost * len(part) / len(missing))
 
 
+def _load(embedder: TokenEmbedder) -> None:
+    with suppress(CitewellError):  # the question that needs the model meets the same error and tells it
+        embedder.embed_tokens("a")
+
+
 T = TypeVar("T")
 
 
@@ -415,14 +444,18 @@ def _make_data_dir(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CollectionError(f"Cannot make the data directory {path}: {error.strerror}. Choose --data-dir.") from error
+        raise CollectionError(
+            f"Cannot make the data directory {path}: {error.strerror}. Choose --data-dir."
+        ) from error
 
 
 def _create(path: Path) -> None:
     try:
         create(path)
     except OSError as error:
-        raise CollectionError(f"Cannot write to {path.parent}: {error.strerror}. Choose --data-dir.") from error
+        raise CollectionError(
+            f"Cannot write to {path.parent}: {error.strerror}. Choose --data-dir."
+        ) from error
 
 
 def _describe(owner: Path) -> str:

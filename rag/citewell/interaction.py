@@ -29,7 +29,7 @@ class Interaction:
 
     Attributes:
         stems: stem of each word, in order.
-        weights: its inverse document frequency, shape (w,).
+        weights: its rarity, 0..1, shape (w,).
         title: similarity with the title, 0..1, shape (w,).
         sentences: similarity with each sentence, 0..1, shape (w, s).
         anywhere: best of these, 1 if the stem stands anywhere in title or abstract, shape (w,).
@@ -52,7 +52,11 @@ def interact(
     """Returns the interaction of a question with the `count` best sentences of one paper."""
     best = sorted(evidence.of(paper), key=lambda sentence: (-sentence.score, sentence.span))[:count]
     read = evidence.papers[paper]
-    spots = [(m.start(), m.end(), stem(words(m.group())[0])) for m in _WORD.finditer(question.text) if _counts(m.group())]
+    spots = [
+        (m.start(), m.end(), stem(words(m.group())[0]))
+        for m in _WORD.finditer(question.text)
+        if _counts(m.group())
+    ]
     title, sentences, closeness = _similarities(question.text, read.paper.title, best, spots, embedder)
     for i, (_, _, root) in enumerate(spots):
         if root in read.title_stems:

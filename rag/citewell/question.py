@@ -55,8 +55,12 @@ _GENERIC = frozenset(
     )
 )
 _TOKEN = re.compile(r"[^\W_](?:[\w@+.-]*\w)?")
-_NEGATION = re.compile(r"\b(no|not|never|without|cannot|can't|don't|doesn't|isn't|aren't|free)\b", re.IGNORECASE)
-_PREMISE = re.compile(r"^\W*(why|how\s+come|how\s+(long|many|much)\b.*\b(must|need\w*|require\w*|have\s+to|has\s+to))\b", re.I)
+_NEGATION = re.compile(
+    r"\b(no|not|never|without|cannot|can't|don't|doesn't|isn't|aren't|free)\b", re.IGNORECASE
+)
+_PREMISE = re.compile(
+    r"^\W*(why|how\s+come|how\s+(long|many|much)\b.*\b(must|need\w*|require\w*|have\s+to|has\s+to))\b", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)

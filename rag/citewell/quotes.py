@@ -13,7 +13,7 @@ LISTED = 6  # most papers of a list
 _SAME = 0.8  # share of common stems from which two sentences say the same
 _RIVAL = 0.8  # fused score, relative to the best paper, from which a second one gets a sentence
 _PER_PAPER = 3  # most sentences of one paper then
-_NAMING = 3.5  # least inverse document frequency, in nats, of a name that points to a paper
+_NAMING = 0.5  # least rarity of a name that points to a paper: in 3 of 100, about
 _FRESH = 2.0  # logits for telling of all words of the question that were not told of
 _LIST_SCORE = 0.3  # fused score, relative to the best paper, down to which papers are listed
 
@@ -21,9 +21,7 @@ _LIST_SCORE = 0.3  # fused score, relative to the best paper, down to which pape
 def draft(question: Question, evidence: Evidence, limit: int) -> list[Draft]:
     """Returns one to `limit` verbatim sentences, best first; a list has one for each of up to six papers."""
     chosen = select(question, evidence, limit)
-    return [
-        Draft(s.text, (Quote(evidence.papers[s.paper].paper, s.span, s.text),), "quoted") for s in chosen
-    ]
+    return [Draft(s.text, (Quote(evidence.papers[s.paper].paper, s.span, s.text),), "quoted") for s in chosen]
 
 
 def select(question: Question, evidence: Evidence, limit: int) -> list[SentenceEvidence]:
@@ -46,7 +44,11 @@ def named_sides(question: Question, evidence: Evidence) -> list[tuple[int, froze
     for name in question.names:
         roots = frozenset(stem(word) for word in words(name))
         # A name in many papers ("Adam", "ImageNet") points to none of them.
-        if not roots or roots <= evidence.unknown or max(evidence.weights.get(r, 0.0) for r in roots) < _NAMING:
+        if (
+            not roots
+            or roots <= evidence.unknown
+            or max(evidence.weights.get(r, 0.0) for r in roots) < _NAMING
+        ):
             continue
         holders = [i for i, paper in enumerate(evidence.papers) if roots <= paper.title_stems]
         holders += [i for i, paper in enumerate(evidence.papers) if roots <= paper.stems]
@@ -109,5 +111,6 @@ def _first(sentences: Iterable[SentenceEvidence]) -> list[SentenceEvidence]:
 
 def _repeats(sentence: SentenceEvidence, chosen: Iterable[SentenceEvidence]) -> bool:
     return any(
-        len(sentence.stems & other.stems) > _SAME * max(1, len(sentence.stems | other.stems)) for other in chosen
+        len(sentence.stems & other.stems) > _SAME * max(1, len(sentence.stems | other.stems))
+        for other in chosen
     )

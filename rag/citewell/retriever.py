@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from citewell.errors import CollectionError, UsageError
 from citewell.index import Collection, Snapshot
-from citewell.library import Filters, Passages
+from citewell.library import Filters, StoredPassages
 from citewell.settings import Settings
 from citewell.text import STOPWORDS, words
 from citewell.corpus.clean import search_form
@@ -60,7 +60,7 @@ class Retrieval:
 
     query: Query
     candidates: tuple[Candidate, ...]
-    passages: Mapping[int, Passages]
+    passages: StoredPassages
     searched: int
     matched: int
     snapshot: Snapshot
@@ -124,7 +124,7 @@ class HybridRetriever:
         return rows
 
     def _fuse(
-        self, query: Query, rows: Sequence[int], passages: Mapping[int, Passages], lexical: Mapping[int, float]
+        self, query: Query, rows: Sequence[int], passages: StoredPassages, lexical: Mapping[int, float]
     ) -> list[Candidate]:
         if not rows:
             return []
@@ -145,25 +145,30 @@ class HybridRetriever:
 
 
 def cosines(
-    query: NDArray[np.float32], rows: Sequence[int], passages: Mapping[int, Passages]
+    query: NDArray[np.float32], rows: Sequence[int], passages: StoredPassages
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Returns the cosine of the query with each paper's abstract and with its best chunk, nan without vectors."""
-    abstract = np.full(len(rows), np.nan)
-    chunk = np.full(len(rows), np.nan)
-    for i, row in enumerate(rows):
-        if row in passages:
-            abstract[i] = float(passages[row].abstract @ query)
-            chunk[i] = float((passages[row].chunks @ query).max(initial=abstract[i]))
+    places = {row: place for place, row in enumerate(rows)}
+    abstract, chunk = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    if passages:
+        held = [places[row] for row in passages]
+        abstract[held], chunk[held] = passages.cosines(query)
     return abstract, chunk
 
 
 def min_max(scores: NDArray[np.float64], depth: int) -> NDArray[np.float64]:
-    """Returns scores mapped to 0..1 between the best and the `depth`-th best; what lies below, or is nan, gets 0."""
+    """Returns scores mapped to 0..1 between the best and the `depth`-th best.
+
+    What lies below, or is nan, gets 0. Equal scores all get 1, unless they are 0: no evidence is no match.
+    """
     known = np.sort(scores[~np.isnan(scores)])[::-1][:depth]
     if known.size == 0 or known[0] == known[-1]:
-        return np.where(np.isnan(scores), 0.0, (scores == known[0]).astype(float) if known.size else 0.0)
+        only = known[0] if known.size else np.inf
+        matched: NDArray[np.float64] = ((scores > 0) & np.isclose(scores, only)).astype(np.float64)
+        return matched
     scaled = (scores - known[-1]) / (known[0] - known[-1])
-    return np.clip(np.nan_to_num(scaled, nan=0.0), 0.0, 1.0)
+    clipped: NDArray[np.float64] = np.clip(np.nan_to_num(scaled, nan=0.0), 0.0, 1.0)
+    return clipped
 
 
 def check_question(question: str, limit: int) -> str:

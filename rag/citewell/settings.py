@@ -6,7 +6,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -40,21 +40,22 @@ class Settings(BaseSettings):
     similarity_top_k: Count = Field(8, description="papers read for an answer")
     candidates: Count = Field(200, description="papers taken from each list before fusion")
     dense_weight: Share = Field(0.5, description="share of the dense score in the fused score")
-    chunk_weight: Share = Field(0.5, description="share of the best chunk in the dense score")
+    chunk_weight: Share = Field(0.7, description="share of the best chunk in the dense score")
     title_weight: Annotated[float, Field(gt=0)] = Field(2.5, description="BM25 weight of a title match")
     exact_limit: Count = Field(
         5_000, description="filters that leave at most this many papers are searched exactly"
     )
 
     gate_threshold: Share = Field(
-        0.5, description="least calibrated relevance at which a question is answered"
+        0.3,
+        description="least calibrated relevance at which a question is answered; docs/gate.md has the curve",
     )
     max_sentences: Annotated[int, Field(ge=1, le=12)] = Field(4, description="most sentences of an answer")
     max_question_chars: Count = Field(4_000, description="longest question, in characters")
 
 
-def load_settings(environ: Mapping[str, str] | None = None, **values: object) -> Settings:
-    """Returns the settings from `values`, then the environment, then the defaults.
+def load_settings(values: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+    """Returns the settings from `values` that are not None, then the environment, then the defaults.
 
     Raises:
         UsageError: a value does not fit, or a `CITEWELL_` variable is not a setting.
@@ -70,6 +71,4 @@ def load_settings(environ: Mapping[str, str] | None = None, **values: object) ->
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise UsageError(
-            f"Setting {name} = {first.get('input')!r}: {first['msg'].lower()}."
-        ) from error
+        raise UsageError(f"Setting {name} = {first.get('input')!r}: {first['msg'].lower()}.") from error

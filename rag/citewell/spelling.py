@@ -28,7 +28,11 @@ def correct(question: str, library: Library, embedder: TokenEmbedder | None) -> 
     """
     if embedder is None:
         return question
-    found = {m.group() for m in _WORD.finditer(question) if fold(m.group()) not in STOPWORDS and m.group().isascii()}
+    found = {
+        m.group()
+        for m in _WORD.finditer(question)
+        if fold(m.group()) not in STOPWORDS and m.group().isascii()
+    }
     stems = {word: stem(words(word)[0]) for word in found}
     known = library.document_frequencies(sorted(set(stems.values())))
     for word, root in sorted(stems.items()):

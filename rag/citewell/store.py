@@ -24,13 +24,18 @@ from numpy.typing import NDArray
 from citewell.errors import CollectionError
 
 if TYPE_CHECKING:
-    from chromadb.api import ClientAPI
     from chromadb.api.models.Collection import Collection
 
 ABSTRACTS, CHUNKS = "abstracts", "chunks"
 _BUILDING = ".building-"
 _ADD_BATCH = 2_000  # Chroma takes at most 5,461 at once
-_HNSW = {"space": "cosine", "ef_construction": 200, "ef_search": 400, "max_neighbors": 32, "sync_threshold": 1_000}
+_HNSW = {
+    "space": "cosine",
+    "ef_construction": 200,
+    "ef_search": 400,
+    "max_neighbors": 32,
+    "sync_threshold": 1_000,
+}
 
 
 class PaperVectors(NamedTuple):
@@ -46,9 +51,12 @@ class Generation:
 
     def __init__(self, path: Path, create: bool = False) -> None:
         self.path = path
-        self._client = _client(path, create)
+        self._counts: dict[str, int] = {}
+        self._client = _client(path)
         try:
-            self._collections = {name: _collection(self._client, name, create) for name in (ABSTRACTS, CHUNKS)}
+            self._collections = {
+                name: _collection(self._client, name, create) for name in (ABSTRACTS, CHUNKS)
+            }
         except Exception as error:
             self.close()
             raise CollectionError(f"The vector index {path} cannot be opened: {error}.") from error
@@ -73,6 +81,7 @@ class Generation:
     def add(self, papers: Iterable[PaperVectors]) -> int:
         """Adds papers that the index does not hold; returns how many."""
         added = 0
+        self._counts.clear()
         papers = iter(papers)
         while batch := list(islice(papers, _ADD_BATCH)):
             added += len(batch)
@@ -87,10 +96,12 @@ class Generation:
 
     def remove(self, paper_ids: Sequence[str]) -> None:
         """Removes all vectors of the papers."""
+        self._counts.clear()
         for start in range(0, len(paper_ids), 500):
             part = list(paper_ids[start : start + 500])
             self._collections[ABSTRACTS].delete(ids=part)
-            self._collections[CHUNKS].delete(where={"paper": {"$in": part}})
+            owned: Any = {"paper": {"$in": part}}
+            self._collections[CHUNKS].delete(where=owned)
 
     def finds(self, paper: PaperVectors) -> bool:
         """Returns whether a real query with the paper's own vectors finds it, in both collections."""
@@ -102,13 +113,19 @@ class Generation:
         except CollectionError:
             return False
 
+    def _count(self, name: str) -> int:
+        # A published generation never changes, so that one count serves all questions.
+        if name not in self._counts:
+            self._counts[name] = int(self._collections[name].count())
+        return self._counts[name]
+
     def _nearest(self, name: str, query: NDArray[np.float32], limit: int) -> list[str]:
         collection = self._collections[name]
         try:
-            limit = min(limit, int(collection.count()))
+            limit = min(limit, self._count(name))
             if limit == 0:
                 return []
-            found = collection.query(query_embeddings=[query], n_results=limit, include=["distances"])
+            found = collection.query(query_embeddings=query[None, :], n_results=limit, include=["distances"])
         except Exception as error:  # chromadb raises its own and its engine's errors, of no common kind
             raise CollectionError(f"The vector index {self.path} does not answer: {error}.") from error
         return list(found["ids"][0])
@@ -166,7 +183,7 @@ class VectorStore:
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
 
-def _client(path: Path, create: bool) -> ClientAPI:
+def _client(path: Path) -> Any:
     # Chroma's own telemetry and any model download stay off; vectors always come from us.
     os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
     import chromadb
@@ -178,11 +195,14 @@ def _client(path: Path, create: bool) -> ClientAPI:
         raise CollectionError(f"The vector index {path} cannot be opened: {error}.") from error
 
 
-def _collection(client: ClientAPI, name: str, create: bool) -> Collection:
-    if not create:
-        return client.get_collection(name, embedding_function=None)
-    configuration: Any = {"hnsw": _HNSW}
-    return client.create_collection(name, embedding_function=None, configuration=configuration)
+def _collection(client: Any, name: str, create: bool) -> Collection:
+    if create:
+        made: Collection = client.create_collection(
+            name, embedding_function=None, configuration={"hnsw": _HNSW}
+        )
+        return made
+    known: Collection = client.get_collection(name, embedding_function=None)
+    return known
 
 
 def _upsert(collection: Collection, ids: list[str], vectors: NDArray[np.float32], papers: list[str]) -> None:

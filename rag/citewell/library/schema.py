@@ -87,7 +87,9 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError as error:
-        raise CollectionError(f"Cannot open the library {path}: {error}. Restore it or ingest again.") from error
+        raise CollectionError(
+            f"Cannot open the library {path}: {error}. Restore it or ingest again."
+        ) from error
     if version != SCHEMA_VERSION:
         connection.close()
         raise CollectionError(

@@ -255,7 +255,9 @@ class LibraryWriter:
         paper_id, content = self._db.execute(query, (row,)).fetchone()
         part = int.from_bytes(hashlib.sha256(paper_id.encode() + b"\0" + content).digest()[:16])
         total = int(self._db.execute("SELECT digest FROM manifest").fetchone()[0], 16)
-        self._db.execute("UPDATE manifest SET digest = ?", (f"{(total + sign * part) % _DIGEST_MODULUS:032x}",))
+        self._db.execute(
+            "UPDATE manifest SET digest = ?", (f"{(total + sign * part) % _DIGEST_MODULUS:032x}",)
+        )
 
 
 def _columns(paper: Paper) -> tuple[object, ...]:

@@ -1,0 +1,279 @@
+"""`citewell doctor`: checks the set-up and the collection, with a cure for whatever is wrong.
+
+It changes nothing, unless it is told to make the vector index again.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from citewell.embedding import open_embedder
+from citewell.embedding.minilm import MODEL_SHA256
+from citewell.errors import CitewellError, CollectionBusyError, CollectionError, NoCollectionError
+from citewell.index import Collection, Progress
+from citewell.library import Manifest
+from citewell.settings import Settings, load_settings
+from citewell.store import PaperVectors
+from citewell.terminal import clean, labelled, size
+
+CheckVerdict = Literal["ok", "warn", "fail"]
+
+_OLDEST_PYTHON = (3, 11)
+_LITTLE_SPACE = 500 * 10**6  # bytes
+_ASKED_OF_INDEX = 50  # papers that the index must find, spread over all of them
+_PINNED = re.compile(r"([\w.-]+)(?:\[[^]]*\])?\s*(?:>=\s*([\d.]+))?")
+_MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "bold red")}
+_REBUILD = "Run `citewell doctor --rebuild`."
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; `cure` is empty when nothing is to be done.
+
+    `is_setup` tells the installation from the collection.
+    """
+
+    name: str
+    verdict: CheckVerdict
+    detail: str
+    cure: str = ""
+    is_setup: bool = False
+
+    def to_dict(self) -> dict[str, object]:
+        """The check in the JSON document of `citewell doctor --json`."""
+        return {"name": self.name, "verdict": self.verdict, "detail": self.detail, "cure": self.cure}
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All checks, in order."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def verdict(self) -> CheckVerdict:
+        """The worst verdict."""
+        verdicts = {check.verdict for check in self.checks}
+        return "fail" if "fail" in verdicts else "warn" if "warn" in verdicts else "ok"
+
+    @property
+    def exit_status(self) -> int:
+        """0 when nothing failed, 1 when the collection is damaged, 2 when the set-up is broken."""
+        failed = [check for check in self.checks if check.verdict == "fail"]
+        return 2 if any(check.is_setup for check in failed) else 1 if failed else 0
+
+    def to_dict(self) -> dict[str, object]:
+        """The JSON document that `citewell doctor --json` prints."""
+        return {"verdict": self.verdict, "checks": [check.to_dict() for check in self.checks]}
+
+
+def examine(data_dir: Path | None, rebuild: bool = False, progress: Progress | None = None) -> Diagnosis:
+    """Checks everything; with `rebuild` the vector index is made again from the library before that.
+
+    Raises:
+        UsageError: a setting does not fit.
+        CitewellError: the index cannot be made again.
+    """
+    settings = load_settings({"data_dir": data_dir})
+    if rebuild:
+        collection = Collection(settings)
+        try:
+            collection.rebuild(progress)
+        finally:
+            collection.close()
+    setup = [check_python(), check_packages(), check_model(settings.embedding)]
+    return Diagnosis((*setup, check_disk(settings.data_dir), *check_collection(settings)))
+
+
+# --- the set-up ----------------------------------------------------------------------------------------
+
+
+def check_python(version: tuple[int, int, int] = sys.version_info[:3]) -> Check:
+    """Returns whether the interpreter is new enough."""
+    found = ".".join(map(str, version))
+    if version >= _OLDEST_PYTHON:
+        return Check("python", "ok", found, is_setup=True)
+    return Check("python", "fail", found, "Install Python 3.11 or newer and run `make setup`.", is_setup=True)
+
+
+def check_packages(
+    needs: list[str] | None = None, installed: Callable[[str], str] = metadata.version
+) -> Check:
+    """Returns whether the packages that Citewell requires are there, and new enough.
+
+    Args:
+        needs: requirements such as `numpy>=2`; by default those of the installed distribution.
+        installed: returns the version of a package or raises `PackageNotFoundError`.
+    """
+    cure = "Run `make setup`, or install citewell again."
+    versions, wrong = [], []
+    for name, least in map(_requirement, _core_needs() if needs is None else needs):
+        try:
+            version = installed(name)
+        except metadata.PackageNotFoundError:
+            wrong.append(f"{name} is missing")
+            continue
+        versions.append(f"{name} {version}")
+        if _numbers(version) < _numbers(least):
+            wrong.append(f"{name} {version} is older than {least}")
+    if wrong:
+        return Check("packages", "fail", ", ".join(wrong), cure, is_setup=True)
+    return Check("packages", "ok", ", ".join(versions), is_setup=True)
+
+
+def _core_needs() -> list[str]:
+    try:
+        return [need for need in metadata.requires("citewell") or [] if "extra ==" not in need]
+    except metadata.PackageNotFoundError:
+        return ["citewell"]  # reported as missing
+
+
+def _requirement(need: str) -> tuple[str, str]:
+    found = _PINNED.match(need)
+    return (found[1], found[2] or "0") if found else (need, "0")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0])[:4])
+
+
+def check_model(spec: str) -> Check:
+    """Returns whether the embedding model loads and gives unit vectors; one on a server is not called."""
+    try:
+        embedder = open_embedder(spec)
+        if spec.startswith("openai:"):
+            return Check("embedding model", "ok", f"{spec}, on a server, not called", is_setup=True)
+        vector = embedder.embed_queries(["What is a vector?"])[0]
+    except CitewellError as error:
+        return Check(
+            "embedding model", "fail", str(error), "Mend it, or set CITEWELL_EMBEDDING=minilm.", True
+        )
+    norm = float(np.linalg.norm(vector))
+    if not abs(norm - 1) < 1e-3:
+        detail = f"{embedder.name} gives a vector of length {norm:.3f}, not 1"
+        return Check("embedding model", "fail", detail, "Set CITEWELL_EMBEDDING=minilm.", is_setup=True)
+    digest = f", sha256 {MODEL_SHA256[:12]}… verified" if spec == "minilm" else ""
+    return Check(
+        "embedding model", "ok", f"{embedder.name}, {embedder.dim} dimensions{digest}", is_setup=True
+    )
+
+
+def check_disk(data_dir: Path) -> Check:
+    """Returns whether there is room beside the collection, whose index is copied when it changes."""
+    existing = next(path for path in (data_dir.absolute(), *data_dir.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    held = (
+        sum(path.stat().st_size for path in data_dir.rglob("*") if path.is_file()) if data_dir.is_dir() else 0
+    )
+    detail = f"{size(free)} free, {size(held)} in use by {data_dir}"
+    if free < max(_LITTLE_SPACE, held):
+        return Check("disk space", "warn", detail, "Free some space, or choose another --data-dir.")
+    return Check("disk space", "ok", detail)
+
+
+# --- the collection ------------------------------------------------------------------------------------
+
+
+def check_collection(settings: Settings) -> Iterator[Check]:
+    """Yields what is known of the library, the vector index and the write lock."""
+    try:
+        collection = Collection(settings)
+    except NoCollectionError as error:
+        yield Check("library", "warn", f"no collection at {settings.data_dir}", str(error).partition(". ")[2])
+        return
+    except CollectionError as error:
+        yield Check(
+            "library", "fail", str(error), "Restore it from a backup, or ingest into a new --data-dir."
+        )
+        return
+    try:
+        library = check_library(collection)
+        yield library
+        yield check_access(collection)
+        if library.verdict != "fail":
+            yield check_index(collection)
+    finally:
+        collection.close()
+
+
+def check_library(collection: Collection) -> Check:
+    """Returns whether SQLite finds the library sound."""
+    damage = collection.library.check()
+    if damage is not None:
+        cure = "Restore library.db from a backup, or ingest the files again into a new --data-dir."
+        return Check("library", "fail", f"{collection.library.path}: {damage}", cure)
+    manifest = collection.library.manifest()
+    if manifest.papers == 0:
+        return Check("library", "warn", "sound, but holds no paper", "Run `citewell ingest FILES`.")
+    return Check("library", "ok", f"sound, {manifest.papers:,} papers")
+
+
+def check_access(collection: Collection) -> Check:
+    """Returns whether the collection can be written to, and who is doing so."""
+    try:
+        collection.check_writable()
+    except CollectionBusyError as error:
+        return Check("writing", "ok", str(error).partition(". ")[0])
+    except CollectionError as error:
+        return Check("writing", "warn", str(error), "Questions work; to ingest, make the folder writable.")
+    return Check("writing", "ok", "allowed, and nobody is writing")
+
+
+def check_index(collection: Collection) -> Check:
+    """Returns whether the vector index finds papers of the library by their own vectors."""
+    manifest = collection.library.manifest()
+    if manifest.papers == 0:
+        return Check("vector index", "ok", "none needed yet")
+    behind = collection.library.count_changed(manifest.generation_revision)
+    behind += len(collection.library.removed_since(manifest.generation_revision))
+    try:
+        held, lost, asked = _ask_index(collection, manifest)
+    except CollectionError as error:
+        return Check("vector index", "fail", str(error), _REBUILD)
+    if lost:
+        return Check("vector index", "fail", f"does not find {lost} of {asked} papers asked for", _REBUILD)
+    if behind:
+        detail = f"{behind:,} changes behind the library"
+        return Check("vector index", "warn", detail, "The next question brings it up to date.")
+    if held != manifest.papers:
+        return Check("vector index", "fail", f"holds {held:,} of {manifest.papers:,} papers", _REBUILD)
+    return Check("vector index", "ok", f"holds all {held:,} papers, finds {asked} of {asked} asked for")
+
+
+def _ask_index(collection: Collection, manifest: Manifest) -> tuple[int, int, int]:
+    """Returns how many papers the index holds, how many it failed to find, and how many were asked for."""
+    rows = collection.library.sample(manifest.generation_revision, _ASKED_OF_INDEX)
+    ids, passages = collection.library.ids(rows), collection.library.passages(rows, manifest)
+    asked = [PaperVectors(ids[row], passages[row].abstract, passages[row].chunks) for row in passages]
+    generation = collection.store.open(manifest.generation)
+    try:
+        lost = sum(not generation.finds(paper) for paper in asked)
+        return generation.count(), lost, len(asked)
+    finally:
+        generation.close()
+
+
+# --- rendering -----------------------------------------------------------------------------------------
+
+
+def show_diagnosis(diagnosis: Diagnosis) -> RenderableType:
+    """Returns one line a check, with its cure below it."""
+    lines: list[RenderableType] = []
+    for check in diagnosis.checks:
+        mark, style = _MARKS[check.verdict]
+        told = Text.assemble((f"{check.name}: ", "bold"), clean(check.detail))
+        if check.cure:
+            told.append(f"\n→ {clean(check.cure)}", style=style)
+        lines.append(labelled(mark, told, style))
+    return Group(*lines)

@@ -1,0 +1,113 @@
+"""The gate's arithmetic on evidence made by hand, and the data files that ship."""
+
+import json
+from importlib import resources
+
+import numpy as np
+import pytest
+from citewell import gate
+from citewell.embedding.base import TokenVectors
+from citewell.evidence import FEATURES as SENTENCE_FEATURES
+from citewell.evidence import sentence_features
+from citewell.gate import contradiction
+from citewell.interaction import interact
+from citewell.linear import LinearModel, load_model, sigmoid
+from citewell.question import analyse
+
+from test_quotes import make
+
+
+@pytest.mark.parametrize(
+    ("name", "features"),
+    [("sentences", SENTENCE_FEATURES), ("gate", gate.FEATURES), ("gate-lexical", gate.FEATURES)],
+)
+def test_the_stored_weights_fit_the_code(name, features):
+    model = load_model(name)
+    assert model.features == features
+    assert len(model.mean) == len(model.scale) == len(model.weights) == len(features)
+    assert (model.scale > 0).all() and np.isfinite(model.weights).all()
+
+
+@pytest.mark.parametrize("name", ["gate", "gate-lexical"])
+def test_the_curve_refuses_more_as_the_threshold_rises(name):
+    stored = json.loads(resources.files("citewell").joinpath("data", f"{name}.json").read_text("utf-8"))
+    for kind in ("answerable", "near_topic", "far_off"):
+        refused = [point[kind] for point in stored["curve"]]
+        assert refused == sorted(refused)
+
+
+def test_a_linear_model_is_a_scaled_sum():
+    model = LinearModel(("a", "b"), np.array([1.0, 0.0]), np.array([2.0, 1.0]), np.array([3.0, -1.0]), 0.5)
+    assert model.decision(np.array([[3.0, 2.0], [1.0, 0.0]])).tolist() == [1.5, 0.5]
+
+
+@pytest.mark.parametrize(("logit", "expected"), [(0.0, 0.5), (800.0, 1.0), (-800.0, 0.0), (np.log(3), 0.75)])
+def test_sigmoid(logit, expected):
+    assert sigmoid(logit) == pytest.approx(expected)
+
+
+DRIFT = make(
+    [
+        (
+            "DriftNet for sand",
+            1.0,
+            [
+                ("DriftNet is training-free and runs at 40 frames.", 2.0),
+                ("Sand never needs labels here.", 1.0),
+            ],
+        )
+    ],
+    {"driftnet": 1.0, "train": 0.5, "label": 0.5, "gpu": 1.0, "sand": 0.4},
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "denied"),
+    [
+        ("Why does DriftNet need training for sand?", True),
+        ("Why does DriftNet need labels for sand?", True),
+        ("Does DriftNet need training for sand?", False),
+        ("Why does DriftNet not need labels for sand?", False),
+        ("Why does DriftNet run on sand?", False),
+    ],
+)
+def test_only_a_plain_denial_of_the_premise_counts(question, denied):
+    assert (contradiction(analyse(question), DRIFT) is not None) is denied
+
+
+class OneHot:
+    """Tokens are white-space words; a vector is one-hot by the word's first letter."""
+
+    def knows(self, word):
+        return True
+
+    def embed_tokens(self, text):
+        vectors, offsets, at = [], [], 0
+        for word in text.split():
+            start = text.index(word, at)
+            at = start + len(word)
+            vectors.append(np.eye(128, dtype=np.float32)[ord(word[0].lower()) % 128])
+            offsets.append((start, at))
+        return TokenVectors(np.array(vectors), np.array(offsets))
+
+
+def test_words_are_met_by_stem_or_by_vector():
+    found = interact(analyse("driftnet gpu frames zebra"), DRIFT, 0, 2, OneHot())
+    met = dict(zip(found.stems, found.anywhere, strict=True))
+    assert met["driftnet"] == met["frame"] == 1.0  # stems of the sentence
+    assert met["gpu"] == met["zebra"] == 0.0  # no word begins like them
+    assert found.numbered.tolist() == [True, False]
+    assert 0 < found.closeness < 1
+
+
+def test_without_token_vectors_only_stems_count():
+    found = interact(analyse("driftnet gpu frames"), DRIFT, 0, 2, None)
+    assert found.anywhere.tolist() == [1.0, 0.0, 1.0] and found.closeness == 0.0
+
+
+@pytest.mark.parametrize("question", ["driftnet", "🙂", "How many frames per second?", "what is what"])
+def test_sentence_features_are_finite(question):
+    weights = {stem: 1.0 for stem in analyse(question).stems}
+    evidence = make([("T", 1.0, [("Forty frames.", 1.0), ("", 0.0), ("Nothing here.", 0.0)])][:1], weights)
+    rows = sentence_features(analyse(question), evidence)
+    assert rows.shape == (3, len(SENTENCE_FEATURES)) and np.isfinite(rows).all()

@@ -1,0 +1,110 @@
+"""Fusion is pure arithmetic; retrieval over a real collection finds what it must and breaks ties by id."""
+
+import numpy as np
+import pytest
+from citewell import Assistant, Filters, Listing, Paper
+from citewell.errors import UsageError
+from citewell.retriever import check_question, min_max
+
+TOPICS = ["lavender bees", "glacier melt", "tax policy", "coral reefs", "violin making", "sand dunes"]
+
+
+@pytest.fixture(scope="module")
+def assistant():
+    papers = [
+        Paper(
+            f"On {topic} number {n}",
+            f"We study {topic} in region {n}. The effect of {topic} is measured over {n + 2} years.",
+            listings=(Listing(f"page{n % 3}", f"Aug {10 + n}"),),
+            year=2000 + n,
+            authors=(f"Ada {topic.split()[0].title()}",),
+            categories=("q-bio.PE",) if n % 2 else ("cs.IR", "stat.AP"),
+        )
+        for n in range(12)
+        for topic in TOPICS
+    ]
+    with Assistant.from_papers(papers) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("scores", "depth", "expected"),
+    [
+        ([3.0, 1.0, 2.0], 3, [1.0, 0.0, 0.5]),
+        ([3.0, 1.0, 2.0], 2, [1.0, 0.0, 0.0]),
+        ([5.0, 5.0], 2, [1.0, 1.0]),
+        ([np.nan, 4.0, 2.0], 3, [0.0, 1.0, 0.0]),
+        ([np.nan, np.nan], 3, [0.0, 0.0]),
+        ([0.0, 0.0], 3, [0.0, 0.0]),
+    ],
+)
+def test_min_max(scores, depth, expected):
+    assert min_max(np.array(scores), depth).tolist() == expected
+
+
+def test_the_papers_of_the_topic_come_first(assistant):
+    found = assistant.search("coral reefs", k=12)
+    assert all("coral reefs" in result.title for result in found)
+    assert [result.rank for result in found] == list(range(1, 13))
+    assert all(0 <= result.score <= 1 for result in found)
+
+
+def test_equal_scores_are_ordered_by_id(assistant):
+    found = assistant.search("quantum chromodynamics", k=72)
+    pairs = [(-result.score, result.paper_id) for result in found]
+    assert pairs == sorted(pairs)
+
+
+@pytest.mark.parametrize(
+    ("filters", "keep"),
+    [
+        (Filters(listings=("page1",)), lambda p: p.listings[0].source == "page1"),
+        (
+            Filters(since="Aug 15", until="Aug 17"),
+            lambda p: p.listings[0].date in {"Aug 15", "Aug 16", "Aug 17"},
+        ),
+        (Filters(years=(2003, 2005)), lambda p: 2003 <= p.year <= 2005),
+        (Filters(years=(None, 2001)), lambda p: p.year <= 2001),
+        (Filters(categories=("q-bio",)), lambda p: p.categories == ("q-bio.PE",)),
+        (Filters(categories=("stat.AP",)), lambda p: "stat.AP" in p.categories),
+        (Filters(authors=("ADA COR",)), lambda p: p.authors == ("Ada Coral",)),
+        (Filters(categories=("bio",)), lambda p: False),
+    ],
+)
+def test_a_filter_keeps_exactly_the_papers_it_names(assistant, filters, keep):
+    found = {result.paper_id for result in assistant.search("bees in the region", k=100, filters=filters)}
+    wanted = {p.paper.paper_id for p in assistant.collection.library.iterate() if keep(p.paper)}
+    assert found == wanted
+
+
+def test_wide_filters_find_the_same_through_the_index_as_exactly(assistant):
+    narrow = assistant.settings.model_copy(update={"exact_limit": 1})
+    from citewell.retriever import HybridRetriever
+
+    filters = Filters(years=(2002, 2009))
+    exact = HybridRetriever(assistant.collection, assistant.settings).retrieve("violin making", filters)
+    through = HybridRetriever(assistant.collection, narrow).retrieve("violin making", filters)
+    assert [c.paper_id for c in exact.candidates[:8]] == [c.paper_id for c in through.candidates[:8]]
+
+
+def test_a_date_that_is_none_is_an_error(assistant):
+    with pytest.raises(UsageError, match="Cannot read the date 'someday'"):
+        assistant.search("bees", filters=Filters(since="someday"))
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t"])
+def test_an_empty_question_is_an_error(text):
+    with pytest.raises(UsageError, match="empty"):
+        check_question(text, 10)
+
+
+def test_a_question_beyond_the_limit_is_an_error():
+    with pytest.raises(UsageError, match="limit is 10"):
+        check_question("x" * 11, 10)
+
+
+@pytest.mark.parametrize(
+    "text", ['"', "NEAR(", "a AND OR NOT", "*", "title:bees", "\0bees", "\ud800 bees", "🙂", "' OR 1=1 --"]
+)
+def test_no_question_can_break_the_lexical_index(assistant, text):
+    assert len(assistant.search(text, k=3)) == 3
