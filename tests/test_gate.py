@@ -57,7 +57,7 @@ DRIFT = make(
             ],
         )
     ],
-    {"driftnet": 1.0, "train": 0.5, "label": 0.5, "gpu": 1.0, "sand": 0.4},
+    {"driftnet": 1.0, "train": 0.5, "label": 0.5, "gpu": 1.0, "sand": 0.4, "run": 0.3},
 )
 
 

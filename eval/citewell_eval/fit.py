@@ -140,6 +140,19 @@ def curve(seen: Sequence[Observation], take: Callable[[Observation], Array]) -> 
     ]
 
 
+def table(name: str) -> str:
+    """Returns the stored curve of a gate as a Markdown table, as docs/gate.md shows it."""
+    points = json.loads((DATA / f"{name}.json").read_text("utf-8"))["curve"]
+    kinds = ("answerable", "near_topic", "false_premise", "far_off", "nonsense", "hidden")
+    lines = ["| threshold | " + " | ".join(kind.replace("_", " ") for kind in kinds) + " |", "|---" * 7 + "|"]
+    lines += [
+        f"| {point['threshold']:.2f} | " + " | ".join(f"{100 * point[kind]:.1f} %" for kind in kinds) + " |"
+        for point in points
+        if point["threshold"] <= 0.7
+    ]
+    return "\n".join(lines)
+
+
 def store(name: str, model: LinearModel, extra: dict[str, object]) -> None:
     """Writes a model into the package's data folder."""
     stored = {

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from rich.console import RenderableType
 from rich.text import Text
 
 from citewell.assistant import Assistant
@@ -20,7 +21,6 @@ from citewell.settings import load_settings
 from citewell.terminal import (
     IngestBar,
     clean,
-    indented,
     labelled,
     make_console,
     rejection_lines,
@@ -28,6 +28,7 @@ from citewell.terminal import (
     search_table,
     show_answer,
     show_paper,
+    write,
 )
 from citewell.types import Citation
 
@@ -118,7 +119,7 @@ def _read(assistant: Assistant, corpus: Sequence[Path]) -> None:
         report = assistant.ingest(corpus, bar)
     for line in rejection_lines(report.rejected):
         print(line, file=sys.stderr)
-    make_console(sys.stderr).print(report_line(report, assistant.settings.data_dir))
+    write(make_console(sys.stderr), report_line(report, assistant.settings.data_dir))
 
 
 def _read_sample(assistant: Assistant) -> None:
@@ -160,16 +161,16 @@ class Chat:
                 if not self.take(line):
                     return
             except KeyboardInterrupt:
-                self._console.print(Text("Stopped.", style="dim"))
+                self._show(Text("Stopped.", style="dim"))
 
     def answer_lines(self, lines: Iterable[str]) -> None:
         """Repeats and answers every line that is not blank."""
         for line in lines:
             if line.strip():
-                self._console.print(Text(f"> {clean(line).strip()}", style="bold"))
+                self._show(Text(f"> {clean(line).strip()}", style="bold"))
                 if not self.take(line):
                     return
-                self._console.print()
+                self._show(Text())
 
     def take(self, line: str) -> bool:
         """Does what one line asks for; returns False when it asks to leave."""
@@ -185,6 +186,9 @@ class Chat:
             self._notify(str(error))
         return True
 
+    def _show(self, body: RenderableType) -> None:
+        write(self._console, body)
+
     def _prompt(self) -> str | None:
         try:
             return input(_PROMPT)
@@ -196,16 +200,19 @@ class Chat:
             return None
 
     def _greet(self, questions: Sequence[str] | None) -> None:
-        self._console.print(Text(WHAT_IT_IS))
+        self._show(Text(WHAT_IT_IS))
         where = "the packaged sample" if questions else clean(str(self._assistant.settings.data_dir))
-        self._console.print(Text(f"Open: {where}, {describe(self._assistant)}.", style="dim"))
-        with self._searching():
-            self._examples = questions or example_questions(self._assistant)
+        self._show(Text(f"Open: {where}, {describe(self._assistant)}.", style="dim"))
+        self._assistant.collection.warm()
+        if questions is None:
+            with self._searching():
+                questions = example_questions(self._assistant)
+        self._examples = questions
         if self._examples:
-            self._console.print(Text("\nIt can answer, for example (type the number to ask):"))
+            self._show(Text("\nIt can answer, for example (type the number to ask):"))
         for number, question in enumerate(self._examples, 1):
-            self._console.print(indented(labelled(str(number), Text(question), "bold cyan")))
-        self._console.print(Text("\n/help lists the commands.", style="dim"))
+            self._show(labelled(f"  {number}", Text(question), "bold cyan"))
+        self._show(Text("\n/help lists the commands.", style="dim"))
 
     def _searching(self) -> AbstractContextManager[object]:
         papers = self._assistant.collection.library.manifest().papers
@@ -222,7 +229,7 @@ class Chat:
         self._sources = [Source(citation.paper_id, citation) for citation in answer.citations]
         if answer.abstention is not None:
             self._sources = [Source(result.paper_id) for result in answer.abstention.nearest]
-        self._console.print(show_answer(answer, papers))
+        self._show(show_answer(answer, papers))
 
     def _command(self, name: str, rest: str = "") -> None:
         if name == "/open":
@@ -230,10 +237,10 @@ class Chat:
         elif name == "/papers":
             results = self._assistant.search(rest)
             self._sources = [Source(result.paper_id) for result in results]
-            self._console.print(search_table(results))
+            self._show(search_table(results))
         elif name == "/help":
             for command, meaning in _COMMANDS.items():
-                self._console.print(labelled(command.ljust(len("/papers QUERY")), Text(meaning), "bold"))
+                self._show(labelled(command.ljust(len("/papers QUERY")), Text(meaning), "bold"))
         else:
             raise UsageError(f"Unknown command {name}. The commands are {', '.join(_COMMANDS)}.")
 
@@ -242,7 +249,7 @@ class Chat:
             there = f"there are {len(self._sources)} sources" if self._sources else "there is no source yet"
             raise UsageError(f"Cannot open source {number!r}: {there}. Write /open and a number.")
         source = self._sources[int(number) - 1]
-        self._console.print(show_paper(self._assistant.show(source.paper_id), source.citation))
+        self._show(show_paper(self._assistant.show(source.paper_id), source.citation))
 
 
 def describe(assistant: Assistant) -> str:

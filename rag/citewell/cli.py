@@ -196,9 +196,9 @@ def _print(
         text = json.dumps(document, ensure_ascii=False, indent=2)
         print(_UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text))
     else:
-        from citewell.terminal import make_console
+        from citewell.terminal import make_console, write
 
-        make_console(sys.stdout).print(shown())
+        write(make_console(sys.stdout), shown())
 
 
 def _ingest(options: argparse.Namespace) -> int:

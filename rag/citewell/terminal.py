@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.padding import Padding
 from rich.panel import Panel
-from rich.table import Table
+from rich.segment import Segment
 from rich.text import Text
 
 from citewell.types import Abstention, Answer, Citation, IngestReport, Listing, Paper, Rejection, SearchResult
@@ -68,6 +67,16 @@ def make_console(stream: TextIO) -> Console:
     return console
 
 
+def write(console: Console, body: RenderableType) -> None:
+    """Prints the body; where nobody reads it off a screen, without spaces at the ends of lines."""
+    if console.is_terminal:
+        console.print(body)
+        return
+    with console.capture() as captured:
+        console.print(body)
+    console.file.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
+
+
 # --- answers -------------------------------------------------------------------------------------------
 
 
@@ -95,8 +104,10 @@ def _sources(citations: Sequence[Citation], papers: Mapping[str, Paper]) -> list
     for citation in citations:
         first = shown.setdefault(citation.paper_id, citation.number)
         if first == citation.number:
-            about: list[RenderableType] = [Text(clean(citation.title), style="bold")]
-            about.append(Text(_provenance(citation, papers.get(citation.paper_id)), style=_MODEST))
+            about = [Text(clean(citation.title), style="bold")]
+            about += [
+                Text(line, style=_MODEST) for line in _provenance(citation, papers.get(citation.paper_id))
+            ]
         else:
             about = [Text(f"the same abstract as [{first}]", style=_MODEST)]
         quote = Text(f"“{clean(citation.quote)}”", style=_QUOTE)
@@ -104,10 +115,10 @@ def _sources(citations: Sequence[Citation], papers: Mapping[str, Paper]) -> list
     return sources
 
 
-def _provenance(citation: Citation, paper: Paper | None) -> str:
-    """Returns where a paper was listed, its address and its id, in one line."""
-    listings = [listing_line(listing) for listing in paper.listings] if paper else []
-    return " — ".join(clean(part) for part in [*listings, citation.url or "", citation.paper_id] if part)
+def _provenance(citation: Citation, paper: Paper | None) -> list[str]:
+    """Returns where a paper was listed, its address and its id, one a line."""
+    listings = "; ".join(map(listing_line, paper.listings)) if paper else ""
+    return [clean(line) for line in (listings, citation.url or "", citation.paper_id) if line]
 
 
 def listing_line(listing: Listing) -> str:
@@ -130,7 +141,7 @@ def _abstention(abstention: Abstention) -> RenderableType:
     parts: list[RenderableType] = [Text(clean(abstention.message))]
     if abstention.nearest:
         parts += [Text(), Text("Nearest papers (not an answer):", style=_MODEST)]
-        parts.append(search_table(abstention.nearest, style=_MODEST))
+        parts.append(search_table(abstention.nearest))
     return _Refusal(Group(*parts))
 
 
@@ -156,16 +167,18 @@ def engine_line(answer: Answer) -> Text:
 # --- papers --------------------------------------------------------------------------------------------
 
 
-def search_table(results: Sequence[SearchResult], style: str = "") -> RenderableType:
-    """Returns one row a paper: rank, score, then the title above the id."""
-    table = Table(box=None, padding=(0, 1, 0, 0), show_header=False, style=style)
-    table.add_column("rank", justify="right", no_wrap=True)
-    table.add_column("score", no_wrap=True, style=_MODEST)
-    table.add_column("paper", overflow="fold")
-    for result in results:
-        paper = Text.assemble(clean(result.title), "\n", (clean(result.paper_id), _MODEST))
-        table.add_row(Text(str(result.rank)), Text(f"{result.score:.2f}"), paper)
-    return table
+def search_table(results: Sequence[SearchResult]) -> RenderableType:
+    """Returns one row a paper: rank, score, then the title above the id, which is never cut."""
+    width = len(str(len(results)))
+    return Group(
+        *(
+            labelled(
+                f"{result.rank:>{width}} {result.score:.2f}",
+                Text.assemble(clean(result.title), "\n", (clean(result.paper_id), _MODEST)),
+            )
+            for result in results
+        )
+    )
 
 
 def show_paper(paper: Paper, quoted: Citation | None = None) -> RenderableType:
@@ -207,13 +220,11 @@ def _listing_of(item: Mapping[str, object]) -> str:
     return listing_line(Listing(str(item["source"]), date if isinstance(date, str) else None))
 
 
-def _facts(rows: Sequence[tuple[str, str]]) -> Table:
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True, style=_MODEST)
-    grid.add_column(overflow="fold")
-    for name, value in rows:
-        grid.add_row(Text(name.replace("_", " ")), Text(value))
-    return grid
+def _facts(rows: Sequence[tuple[str, str]]) -> RenderableType:
+    width = max(len(name) for name, _ in rows)
+    return Group(
+        *(labelled(f"{name.replace('_', ' '):<{width}}", Text(value), _MODEST) for name, value in rows)
+    )
 
 
 # --- reading files -------------------------------------------------------------------------------------
@@ -316,15 +327,22 @@ def _count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def indented(body: RenderableType, by: int = 2) -> RenderableType:
-    """Returns the body moved to the right."""
-    return Padding(body, (0, 0, 0, by))
-
-
 def labelled(label: str, body: RenderableType, style: str = "") -> RenderableType:
     """Returns the body with a label to the left of its lines, which all start in the same column."""
-    grid = Table.grid(padding=(0, 1, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_row(Text(label, style=style), body)
-    return grid
+    return _Labelled(Text(label, style=style), body)
+
+
+class _Labelled:
+    """A hanging indent. A rich table would do, but it pads every line with spaces."""
+
+    def __init__(self, label: Text, body: RenderableType) -> None:
+        self._label = label
+        self._body = body
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        indent = self._label.cell_len + 1
+        inner = options.update_width(max(options.max_width - indent, 1))
+        for number, line in enumerate(console.render_lines(self._body, inner, pad=False)):
+            yield Text.assemble(self._label if number == 0 else " " * (indent - 1), " ", end="")
+            yield from line
+            yield Segment.line()

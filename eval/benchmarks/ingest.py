@@ -1,0 +1,110 @@
+"""How much of the bare model's speed a whole ingest keeps, and how fast questions are answered afterwards.
+
+    python eval/benchmarks/ingest.py --corpus FILES --json report.json
+
+Each round ingests the same papers into a new collection (reading, chunking, embedding, library, vector index) and
+runs the bare onnxruntime session over the same texts; the median of the rounds' ratios is reported, so that a busy
+machine disturbs both alike. Then questions made from the titles are asked warm, and `citewell ask` is run as a fresh
+process, beside a fresh Python that only imports numpy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from citewell.assistant import Assistant
+from citewell.corpus import read_corpus
+from citewell.embedding import Passages
+from citewell.types import Entry, Paper
+
+from embedding import BareSession, _tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything measured: times in seconds, latencies in milliseconds, ratios to the bare session."""
+
+    papers: int
+    ingest_seconds: float
+    ratio_to_bare_session: float
+    unchanged_seconds: float
+    ask_ms: float
+    ask_p95_ms: float
+    fresh_process_seconds: float
+    numpy_process_seconds: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints and writes the report; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--corpus", type=Path, nargs="+", required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--questions", type=int, default=60)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(arguments)
+    found = {e.paper.title: e.paper for e in read_corpus(options.corpus) if isinstance(e, Entry)}
+    report = measure(list(found.values()), options.rounds, options.questions)
+    print(json.dumps(asdict(report), indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def measure(papers: Sequence[Paper], rounds: int, questions: int) -> Report:
+    """Returns the report for some papers."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    tokens = _tokens([Passages(paper.title, paper.abstract) for paper in papers])
+    bare = BareSession(1)
+    ingests, ratios = [], []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder, Assistant.open(folder) as assistant:
+            ingests.append(seconds(lambda: assistant.add(papers)))
+        ratios.append(seconds(lambda: bare.run_all(tokens, 1, cpus)) / ingests[-1])
+    with tempfile.TemporaryDirectory() as folder, Assistant.open(folder) as assistant:
+        assistant.add(papers)
+        unchanged = seconds(lambda: assistant.add(papers))
+        asked = [f"What does {paper.title} report?" for paper in papers[:: max(1, len(papers) // questions)]]
+        assistant.ask(asked[0])
+        latencies = sorted(1000 * seconds(lambda q=q: assistant.ask(q)) for q in asked)
+        fresh = statistics.median(seconds(lambda: _fresh(folder, asked[0])) for _ in range(5))
+    numpy = statistics.median(
+        seconds(lambda: subprocess.run([sys.executable, "-c", "import numpy"], check=True)) for _ in range(5)
+    )
+    return Report(
+        papers=len(papers),
+        ingest_seconds=round(statistics.median(ingests), 2),
+        ratio_to_bare_session=round(statistics.median(ratios), 3),
+        unchanged_seconds=round(unchanged, 3),
+        ask_ms=round(statistics.median(latencies), 1),
+        ask_p95_ms=round(latencies[int(0.95 * (len(latencies) - 1))], 1),
+        fresh_process_seconds=round(fresh, 3),
+        numpy_process_seconds=round(numpy, 3),
+    )
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Returns how long some work takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _fresh(data_dir: str, question: str) -> None:
+    command = [sys.executable, "-m", "citewell", "ask", question, "--data-dir", data_dir, "--json"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
