@@ -85,6 +85,11 @@ def test_a_list_has_one_line_for_each_paper_that_is_close_enough():
     assert chosen == ["AlphaNet sings.", "BetaNet swims."]
 
 
+def test_a_list_that_asks_for_a_rare_name_holds_only_papers_with_it():
+    chosen = texts("Which papers use BetaNet?", make([ALPHA, BETA, GAMMA], RARE))
+    assert chosen == ["BetaNet swims."]
+
+
 def test_a_name_in_many_papers_points_to_none():
     common = {stem: 0.1 for stem in RARE}
     assert quotes.named_sides(analyse("AlphaNet versus BetaNet"), make([ALPHA, BETA], common)) == []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CHUNKER_VERSION = "sentence-1"
 _MIN_WORDS = 3
-_LIST_MARKER = re.compile(r"\s*(?:\(?[0-9ivx]{1,4}[.)])\s+")
+_LIST_MARKERS = re.compile(r"\s*(?:\(?[0-9ivx]{1,4}[.)]\s+)+")
 _IDEOGRAPHIC_STOP = re.compile(r"(?<=[。！？])")
 _BREAKS = (re.compile(r"[;:]\s"), re.compile(r",\s"), re.compile(r"\s"))
 
@@ -69,18 +69,22 @@ def chunk_spans(text: str, max_tokens: int) -> list[Span]:
 def _raw_boundaries(text: str) -> list[tuple[int, int]]:
     import sentencex
 
+    # Half surrogate pairs are no text to sentencex; the length stays the same.
+    text = text.encode("utf-8", "replace").decode()
     found: list[tuple[int, int]] = []
-    for boundary in sentencex.get_sentence_boundaries("en", text):
-        start, end = boundary["start_index"], boundary["end_index"]
-        marker = _LIST_MARKER.match(text, start, end)
-        if marker and marker.end() < end:
-            # sentencex never splits a piece that opens with a list marker: look behind the marker.
-            inner = _raw_boundaries(text[marker.end() : end])
-            shifted = [(a + marker.end(), b + marker.end()) for a, b in inner]
-            found.extend([(start, shifted[0][1]), *shifted[1:]])
-        else:
-            found.extend(_split_ideographic(text, start, end))
-    return found
+    pending = [(0, 0, len(text))]  # where the first piece begins, where to look from, and up to where
+    while pending:
+        first, look, end = pending.pop()
+        for boundary in sentencex.get_sentence_boundaries("en", text[look:end]):
+            start, stop = look + boundary["start_index"], look + boundary["end_index"]
+            marker = _LIST_MARKERS.match(text, start, stop)
+            if marker and marker.end() < stop:
+                # sentencex never splits a piece that opens with a list marker: look behind the marker.
+                pending.append((first, marker.end(), stop))
+            else:
+                found.extend(_split_ideographic(text, first, stop))
+            first = stop
+    return sorted(found)
 
 
 def _split_ideographic(text: str, start: int, end: int) -> list[tuple[int, int]]:

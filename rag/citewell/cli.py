@@ -39,10 +39,10 @@ _UNSAFE = re.compile(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
-    _print_whatever_the_encoding()
+    _accept_any_text()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        options = _parser().parse_args(arguments)
+        options = _parse(arguments)
         status = _COMMANDS[options.command](options)
         sys.stdout.flush()
         return status
@@ -76,8 +76,8 @@ def _notify(message: str) -> None:
     print("citewell:", " ".join(clean(message).split()), file=sys.stderr)
 
 
-def _print_whatever_the_encoding() -> None:
-    for stream in (sys.stdout, sys.stderr):
+def _accept_any_text() -> None:
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
@@ -90,13 +90,18 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"argument COMMAND: invalid choice: '(.*)' \(choose from .*", self._unknown, message)
-        raise UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}. See `{self.prog} --help`.")
+        raise UsageError(f"{message[:1].upper()}{message[1:]}. See `{self.prog} --help`.")
 
     def _unknown(self, found: re.Match[str]) -> str:
         close = difflib.get_close_matches(found[1], _COMMANDS, n=1)
-        return (
-            f"unknown command {found[1]!r}: {f'did you mean {close[0]}?' if close else 'it is none of these'}"
-        )
+        return f"unknown command {found[1]!r}" + (f": perhaps you mean {close[0]}" if close else "")
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        raise UsageError(f"Unknown argument {unknown[0]!r}. See `citewell {options.command} --help`.")
+    return options
 
 
 def _parser() -> _Parser:
@@ -203,7 +208,9 @@ def _print(
 
 def _ingest(options: argparse.Namespace) -> int:
     from citewell import terminal
+    from citewell.corpus.files import discover
 
+    discover(options.paths)  # a mistyped path must not leave an empty collection behind
     with _open(options, create=True) as assistant:
         try:
             with terminal.IngestBar() as bar:

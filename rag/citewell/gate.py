@@ -26,9 +26,10 @@ from citewell.retriever import Retrieval
 from citewell.text import is_number, stem, words
 from citewell.types import AbstentionKind
 
-READ = 2  # sentences of the best paper that the question's words are matched with
+READ = 1  # best sentences of the best paper that the question's words are matched with; two or three tell no more
 _ABOUT = 0.25  # coverage of the question by its best paper from which the collection is about it
-_NEAR = 0.5  # cosine of the best chunk from which it is so as well
+_NEAR = 0.4  # cosine of the best chunk that is needed as well
+_RARE = 0.5  # rarity of a name that alone says so
 
 FEATURES = (
     "best_chunk", "best_abstract", "coverage", "names_missing", "unknown", "margin", "weight", "met", "met_least",
@@ -74,7 +75,7 @@ def judge(
     row = dict(zip(FEATURES, gate_features(question, retrieval, evidence, found), strict=True))
     confidence = sigmoid(float(model.decision(np.array([row[name] for name in model.features]))))
     if confidence < threshold:
-        return Ruling(confidence, _kind(row))
+        return Ruling(confidence, "not_reported" if _about(question, evidence, row) else "nothing_relevant")
     opposite = contradiction(question, evidence)
     return Ruling(confidence, "reports_opposite" if opposite else None, opposite)
 
@@ -164,9 +165,11 @@ def _largest(values: NDArray[np.float64]) -> float:
     return float(values.max(initial=0.0))
 
 
-def _kind(row: dict[str, float]) -> AbstentionKind:
-    about = row["coverage"] >= _ABOUT and row["best_chunk"] >= _NEAR
-    return "not_reported" if about else "nothing_relevant"
+def _about(question: Question, evidence: Evidence, row: dict[str, float]) -> bool:
+    """Returns whether the collection is about the subject: by nearness, or because it knows a rare name."""
+    near = row["coverage"] >= _ABOUT and row["best_chunk"] >= _NEAR
+    held = question.name_stems & evidence.papers[0].stems
+    return near or any(evidence.weights.get(root, 0.0) >= _RARE for root in held)
 
 
 _DENIAL = r"\b(?:no|not|without|never|neither|nor|free\s+of|avoid\w*|eliminat\w+|bypass\w*|remov\w+|obviat\w+)\b[^.;:]{0,30}?\b"

@@ -28,7 +28,7 @@ def select(question: Question, evidence: Evidence, limit: int) -> list[SentenceE
     """Returns the sentences that answer, best first."""
     ranked = sorted(evidence.sentences, key=lambda s: (-s.score, s.paper, s.span))
     if question.shape == "list":
-        return _one_each(evidence, ranked)
+        return _one_each(question, evidence, ranked)
     sides = named_sides(question, evidence)
     if len(sides) > 1:
         return _both_sides(sides, ranked, limit)
@@ -80,12 +80,18 @@ def _share(stems: Sequence[str], sentence: SentenceEvidence, evidence: Evidence)
     return sum(evidence.weights[stem] for stem in stems if stem in held) / total
 
 
-def _one_each(evidence: Evidence, ranked: Sequence[SentenceEvidence]) -> list[SentenceEvidence]:
+def _one_each(
+    question: Question, evidence: Evidence, ranked: Sequence[SentenceEvidence]
+) -> list[SentenceEvidence]:
+    """Returns a sentence for each paper close to the best that holds a rare name of the question, if it has any."""
+    rare = {root for root in question.name_stems - evidence.unknown if evidence.weights.get(root, 0.0) >= _NAMING}
     floor = _LIST_SCORE * evidence.papers[0].candidate.score
     chosen: list[SentenceEvidence] = []
     for index, paper in enumerate(evidence.papers):
         if len(chosen) == LISTED or paper.candidate.score < floor:
             break
+        if rare and rare.isdisjoint(paper.stems):
+            continue
         own = (sentence for sentence in ranked if sentence.paper == index)
         chosen += _first(sentence for sentence in own if not _repeats(sentence, chosen))
     return chosen

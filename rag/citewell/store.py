@@ -10,13 +10,18 @@ This is the only module that imports chromadb.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import tempfile
+import threading
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +29,16 @@ from numpy.typing import NDArray
 from citewell.errors import CollectionError
 
 if TYPE_CHECKING:
+    from chromadb.api.client import Client
     from chromadb.api.models.Collection import Collection
 
 ABSTRACTS, CHUNKS = "abstracts", "chunks"
 _BUILDING = ".building-"
+_CHECKSUMS = "checksums.json"
+_PERSISTED = "index_metadata.pickle"  # Chroma writes it once a collection reaches its sync threshold
 _ADD_BATCH = 2_000  # Chroma takes at most 5,461 at once
+_ASKED_FOR = 20  # nearest vectors among which a health check expects a paper
+_SAME_VECTOR = 1e-4  # cosine distance
 _HNSW = {
     "space": "cosine",
     "ef_construction": 200,
@@ -36,6 +46,8 @@ _HNSW = {
     "max_neighbors": 32,
     "sync_threshold": 1_000,
 }
+
+_OPENING = threading.Lock()  # chromadb counts the clients of a folder without a lock
 
 
 class PaperVectors(NamedTuple):
@@ -47,88 +59,135 @@ class PaperVectors(NamedTuple):
 
 
 class Generation:
-    """One Chroma index with a collection of abstract vectors and one of chunk vectors."""
+    """One Chroma index with a collection of abstract vectors and one of chunk vectors.
 
-    def __init__(self, path: Path, create: bool = False) -> None:
+    Args:
+        path: its folder.
+        create: whether it is made there, empty.
+        scratch: a folder deleted when the generation is closed.
+    """
+
+    def __init__(
+        self, path: Path, create: bool = False, scratch: tempfile.TemporaryDirectory[str] | None = None
+    ) -> None:
         self.path = path
+        self._scratch = scratch
         self._counts: dict[str, int] = {}
-        self._client = _client(path)
-        try:
-            self._collections = {
-                name: _collection(self._client, name, create) for name in (ABSTRACTS, CHUNKS)
-            }
-        except Exception as error:
-            self.close()
-            raise CollectionError(f"The vector index {path} cannot be opened: {error}.") from error
+        with _translated(path), _OPENING:
+            self._client = _client(path)
+            try:
+                self._collections = {
+                    name: _collection(self._client, name, create) for name in (ABSTRACTS, CHUNKS)
+                }
+            except BaseException:
+                self._client.close()
+                raise
 
     def close(self) -> None:
         """Releases files and threads; the generation cannot be used afterwards."""
-        self._client.close()
+        with _OPENING:
+            self._client.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
     def count(self) -> int:
-        """Returns the number of papers."""
-        return int(self._collections[ABSTRACTS].count())
+        """Returns the number of papers.
+
+        Raises:
+            CollectionError: the index does not answer.
+        """
+        return self._count(ABSTRACTS)
 
     def nearest_papers(self, query: NDArray[np.float32], limit: int) -> list[str]:
-        """Returns the ids of the papers whose abstract vectors are nearest, best first."""
-        return self._nearest(ABSTRACTS, query, limit)
+        """Returns the ids of the papers whose abstract vectors are nearest, best first.
+
+        Raises:
+            CollectionError: the index does not answer.
+        """
+        return [paper_id for paper_id, _ in self._nearest(ABSTRACTS, query, limit)]
 
     def nearest_by_chunk(self, query: NDArray[np.float32], limit: int) -> list[str]:
-        """Returns the distinct ids of the papers of the `limit` nearest chunks, best first."""
-        found = self._nearest(CHUNKS, query, limit)
-        return list(dict.fromkeys(chunk_id.rpartition("#")[0] for chunk_id in found))
+        """Returns the distinct ids of the papers of the `limit` nearest chunks, best first.
+
+        Raises:
+            CollectionError: the index does not answer.
+        """
+        return list(dict.fromkeys(paper_id for paper_id, _ in self._nearest(CHUNKS, query, limit)))
 
     def add(self, papers: Iterable[PaperVectors]) -> int:
-        """Adds papers that the index does not hold; returns how many."""
+        """Adds papers that the index does not hold; returns how many.
+
+        Raises:
+            CollectionError: the index cannot be written.
+        """
         added = 0
         self._counts.clear()
         papers = iter(papers)
         while batch := list(islice(papers, _ADD_BATCH)):
             added += len(batch)
             paper_ids = [paper.paper_id for paper in batch]
-            vectors = np.stack([paper.abstract for paper in batch])
-            _upsert(self._collections[ABSTRACTS], paper_ids, vectors, paper_ids)
             owners = [paper.paper_id for paper in batch for _ in paper.chunks]
-            if owners:
-                ids = [f"{paper.paper_id}#{n}" for paper in batch for n in range(len(paper.chunks))]
-                _upsert(self._collections[CHUNKS], ids, np.concatenate([p.chunks for p in batch]), owners)
+            with _translated(self.path):
+                abstracts = np.stack([paper.abstract for paper in batch])
+                _upsert(self._collections[ABSTRACTS], paper_ids, abstracts, paper_ids)
+                if owners:
+                    ids = [f"{paper.paper_id}#{n}" for paper in batch for n in range(len(paper.chunks))]
+                    chunks = np.concatenate([paper.chunks for paper in batch])
+                    _upsert(self._collections[CHUNKS], ids, chunks, owners)
         return added
 
     def remove(self, paper_ids: Sequence[str]) -> None:
-        """Removes all vectors of the papers."""
+        """Removes all vectors of the papers.
+
+        Raises:
+            CollectionError: the index cannot be written.
+        """
         self._counts.clear()
         for start in range(0, len(paper_ids), 500):
             part = list(paper_ids[start : start + 500])
-            self._collections[ABSTRACTS].delete(ids=part)
             owned: Any = {"paper": {"$in": part}}
-            self._collections[CHUNKS].delete(where=owned)
+            with _translated(self.path):
+                self._collections[ABSTRACTS].delete(ids=part)
+                self._collections[CHUNKS].delete(where=owned)
 
     def finds(self, paper: PaperVectors) -> bool:
-        """Returns whether a real query with the paper's own vectors finds it, in both collections."""
+        """Returns whether real queries with the paper's own vectors find it, in both collections.
+
+        Where many papers have the same vector, finding others that are just as near is enough.
+        """
         try:
-            by_abstract = paper.paper_id in self.nearest_papers(paper.abstract, 20)
-            return by_abstract and all(
-                paper.paper_id in self.nearest_by_chunk(chunk, 20) for chunk in paper.chunks[:1]
+            return self._finds(ABSTRACTS, paper.abstract, paper.paper_id) and all(
+                self._finds(CHUNKS, chunk, paper.paper_id) for chunk in paper.chunks[:1]
             )
         except CollectionError:
             return False
 
+    def _finds(self, name: str, vector: NDArray[np.float32], paper_id: str) -> bool:
+        if not vector.any():
+            return True  # a text without a word is near nothing
+        found = self._nearest(name, vector, _ASKED_FOR)
+        same = len(found) == _ASKED_FOR and found[-1][1] < _SAME_VECTOR
+        return same or paper_id in (owner for owner, _ in found)
+
     def _count(self, name: str) -> int:
         # A published generation never changes, so that one count serves all questions.
         if name not in self._counts:
-            self._counts[name] = int(self._collections[name].count())
+            with _translated(self.path):
+                self._counts[name] = int(self._collections[name].count())
         return self._counts[name]
 
-    def _nearest(self, name: str, query: NDArray[np.float32], limit: int) -> list[str]:
-        collection = self._collections[name]
-        try:
-            limit = min(limit, self._count(name))
-            if limit == 0:
-                return []
-            found = collection.query(query_embeddings=query[None, :], n_results=limit, include=["distances"])
-        except Exception as error:  # chromadb raises its own and its engine's errors, of no common kind
-            raise CollectionError(f"The vector index {self.path} does not answer: {error}.") from error
-        return list(found["ids"][0])
+    def _nearest(self, name: str, query: NDArray[np.float32], limit: int) -> list[tuple[str, float]]:
+        """Returns the owners of the nearest vectors and their cosine distances, best first."""
+        limit = min(limit, self._count(name))
+        if limit == 0:
+            return []
+        with _translated(self.path):
+            found = self._collections[name].query(
+                query_embeddings=query[None, :], n_results=limit, include=["distances"]
+            )
+            ids, distances = found["ids"][0], (found["distances"] or [[]])[0]
+        owners = ids if name == ABSTRACTS else [chunk_id.rpartition("#")[0] for chunk_id in ids]
+        return list(zip(owners, distances, strict=True))
 
 
 class VectorStore:
@@ -137,34 +196,55 @@ class VectorStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def holds(self, name: str) -> bool:
+        """Returns whether there is a generation of this name, sound or not."""
+        return bool(name) and (self.folder / name).is_dir()
+
     def open(self, name: str) -> Generation:
         """Opens a published generation for reading.
 
         Raises:
             CollectionError: it is missing or damaged.
         """
+        if not self.holds(name):
+            raise CollectionError(f"The vector index {self.folder / name} is missing.")
         path = self.folder / name
-        if not name or not path.is_dir():
-            raise CollectionError(f"The vector index {path} is missing.")
-        return Generation(path)
+        _check(path)
+        if os.access(path, os.W_OK):
+            return Generation(path)
+        scratch = tempfile.TemporaryDirectory(prefix="citewell-index-")
+        try:
+            with _translated(path):
+                copy = _writable_copy(path, Path(scratch.name))
+            return Generation(copy, scratch=scratch)
+        except BaseException:
+            scratch.cleanup()
+            raise
 
     def build(self, base: str, change: Callable[[Generation], None]) -> str:
         """Makes a new generation from a copy of `base` (or from nothing if it is empty); returns its name.
 
         `change` fills the copy. Until this returns, nothing that readers can see has changed.
+
+        Raises:
+            CollectionError: the base is damaged, or the new one cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         name = uuid.uuid4().hex[:12]
         building = self.folder / f"{_BUILDING}{name}"
         try:
-            if base:
-                shutil.copytree(self.folder / base, building)
+            with _translated(self.folder, "cannot be written"):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                if base:
+                    _check(self.folder / base)
+                    shutil.copytree(self.folder / base, building)
             generation = Generation(building, create=not base)
             try:
                 change(generation)
             finally:
                 generation.close()
-            building.rename(self.folder / name)
+            with _translated(self.folder, "cannot be written"):
+                (building / _CHECKSUMS).write_text(json.dumps(_checksums(building)))
+                building.rename(self.folder / name)
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise
@@ -172,37 +252,89 @@ class VectorStore:
 
     def sweep(self, keep: Sequence[str]) -> None:
         """Deletes generations and half-built ones except those named; hold the write lock."""
-        if not self.folder.is_dir():
-            return
-        for path in self.folder.iterdir():
-            if path.is_dir() and path.name not in keep:
+        for path in self._folders():
+            if path.name not in keep:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def sweep_unfinished(self) -> None:
+        """Deletes what a killed writer left half-built; hold the write lock."""
+        for path in self._folders():
+            if path.name.startswith(_BUILDING):
                 shutil.rmtree(path, ignore_errors=True)
 
     def size(self) -> int:
         """Returns the bytes on disk of all generations."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
+    def _folders(self) -> list[Path]:
+        return [path for path in self.folder.iterdir() if path.is_dir()] if self.folder.is_dir() else []
 
-def _client(path: Path) -> Any:
+
+@contextmanager
+def _translated(path: Path, fault: str = "does not answer") -> Iterator[None]:
+    try:
+        yield
+    except CollectionError:
+        raise
+    except Exception as error:  # chromadb raises its own and its engine's errors, of no common kind
+        raise CollectionError(f"The vector index {path} {fault}: {str(error).strip()}.") from error
+
+
+def _checksums(path: Path) -> dict[str, int]:
+    """Returns the CRC-32 of every file that Chroma does not write again.
+
+    Chroma follows damaged links and dies, so damage must be found before Chroma opens a file. A small
+    collection has no such files, it lives in the SQLite database, which reports its damage by itself.
+    """
+    kept = [folder for folder in path.iterdir() if (folder / _PERSISTED).is_file()]
+    return {f"{folder.name}/{file.name}": _crc(file) for folder in kept for file in sorted(folder.iterdir())}
+
+
+def _check(path: Path) -> None:
+    try:
+        for name, crc in json.loads((path / _CHECKSUMS).read_text()).items():
+            if _crc(path / name) != crc:
+                raise CollectionError(f"The vector index {path} is damaged: {name} has changed.")
+    except (OSError, ValueError, AttributeError) as error:
+        raise CollectionError(f"The vector index {path} is damaged: {error}.") from error
+
+
+def _crc(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            crc = zlib.crc32(block, crc)
+    return crc
+
+
+def _writable_copy(path: Path, folder: Path) -> Path:
+    """Copies what Chroma writes to even when it only reads, and links the rest, which is most."""
+    copy = folder / path.name
+    kept = json.loads((path / _CHECKSUMS).read_text())
+    shutil.copytree(path, copy, ignore=lambda at, names: [n for n in names if f"{Path(at).name}/{n}" in kept])
+    for name in kept:
+        (copy / name).symlink_to((path / name).resolve())
+    for own in (copy, *copy.rglob("*")):
+        if not own.is_symlink():
+            own.chmod(own.stat().st_mode | 0o600)
+    return copy
+
+
+def _client(path: Path) -> Client:
     # Chroma's own telemetry and any model download stay off; vectors always come from us.
     os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
     import chromadb
     from chromadb.config import Settings
 
-    try:
-        return chromadb.PersistentClient(str(path), settings=Settings(anonymized_telemetry=False))
-    except Exception as error:
-        raise CollectionError(f"The vector index {path} cannot be opened: {error}.") from error
+    client = chromadb.PersistentClient(str(path), settings=Settings(anonymized_telemetry=False))
+    return cast("Client", client)
 
 
-def _collection(client: Any, name: str, create: bool) -> Collection:
-    if create:
-        made: Collection = client.create_collection(
-            name, embedding_function=None, configuration={"hnsw": _HNSW}
-        )
-        return made
-    known: Collection = client.get_collection(name, embedding_function=None)
-    return known
+def _collection(client: Client, name: str, create: bool) -> Collection:
+    if not create:
+        return client.get_collection(name, embedding_function=None)
+    configuration: Any = {"hnsw": _HNSW}
+    return client.create_collection(name, embedding_function=None, configuration=configuration)
 
 
 def _upsert(collection: Collection, ids: list[str], vectors: NDArray[np.float32], papers: list[str]) -> None:

@@ -34,12 +34,9 @@ _QUOTE = "italic"
 _MARK = "bold cyan"
 _HIGHLIGHT = "bold black on yellow"
 
-# ECMA-48 control sequences (CSI) and strings (OSC, DCS, …), both in 7 and in 8 bits.
-_SEQUENCE = re.compile(
-    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
-    "|(?:\x1b[\\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"
-    "|\x1b[ -/]*[0-~]?"
-)
+# ECMA-48: control sequences, complete control strings (OSC, DCS, …), and all else that ESC introduces.
+# 8-bit controls only lose the control itself: in misread text they are the ruins of quotation marks.
+_SEQUENCE = re.compile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)|\x1b[ -/]*[0-~]?")
 _JOINERS = "\u200c\u200d"  # written Persian and emoji need them
 _SPACES = "\t\n\r\v\f\u2028\u2029"
 

@@ -1,7 +1,8 @@
 """The library: every paper, its listings, its lexical index and its vectors, in one SQLite file."""
 
 from citewell.library.filters import Filters, date_key, parse_years
-from citewell.library.reader import Library, Manifest, Passages, StoredPaper, StoredPassages
+from citewell.library.lock import write_lock
+from citewell.library.reader import Library, Manifest, Passages, Recipe, StoredPaper, StoredPassages
 from citewell.library.schema import create
 from citewell.library.writer import LibraryWriter, Stored, content_hash
 
@@ -11,6 +12,7 @@ __all__ = [
     "LibraryWriter",
     "Manifest",
     "Passages",
+    "Recipe",
     "Stored",
     "StoredPaper",
     "StoredPassages",
@@ -18,4 +20,5 @@ __all__ = [
     "create",
     "date_key",
     "parse_years",
+    "write_lock",
 ]

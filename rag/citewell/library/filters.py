@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,15 +10,17 @@ from typing import Protocol
 
 from citewell.errors import UsageError
 
-_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%Y-%m-%dT%H:%M:%S")
+_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y")
 _YEARLESS = ("%b %d", "%B %d", "%d %b", "%d %B")
 _FOUR_DIGITS = re.compile(r"\d{4}")
+_TIME_OF_DAY = re.compile(r"(?<=^\d{4}-\d\d-\d\d)[T ]\d\d:\d\d.*", re.DOTALL)
 
 
 class Add(Protocol):
     """Appends one condition and its parameters."""
 
-    def __call__(self, condition: str, *values: object) -> None: ...
+    def __call__(self, condition: str, *values: object) -> None:
+        """Appends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def date_key(text: str | None) -> str | None:
     """Returns "YYYY-MM-DD", or "--MM-DD" (ISO 8601) for a date without a year, or None if it is no date."""
     if not text:
         return None
-    cleaned = " ".join(text.replace(".", " ").split())
+    cleaned = " ".join(_TIME_OF_DAY.sub("", text.strip()).replace(".", " ").split())
     for form in _FORMATS:
         try:
             return datetime.strptime(cleaned, form).date().isoformat()
@@ -86,14 +89,16 @@ def to_sql(filters: Filters) -> tuple[str, list[object]]:
         add("papers.year <= ?", last)
     if filters.categories:
         patterns = [
-            p for c in filters.categories for p in (f'%"{_like(c.lower())}"%', f'%"{_like(c.lower())}.%')
+            f'%"{_like(_inside_json(name))}{end}' for name in filters.categories for end in ('"%', ".%")
         ]
-        add(_any_of("lower(papers.categories) LIKE ? ESCAPE '\\'", patterns), *patterns)
+        # LIKE ignores the case of ASCII letters, which is all that categories need.
+        add(_any_of("papers.categories LIKE ? ESCAPE '\\'", patterns), *patterns)
     if filters.authors:
-        patterns = [f"%{_like(author.casefold())}%" for author in filters.authors]
+        patterns = [f"%{_like(_inside_json(author.casefold()))}%" for author in filters.authors]
         add(_any_of("casefold(papers.authors) LIKE ? ESCAPE '\\'", patterns), *patterns)
     if filters.papers:
-        add(f"papers.paper_id IN ({','.join('?' * len(filters.papers))})", *filters.papers)
+        # One parameter: SQLite limits their number.
+        add("papers.paper_id IN (SELECT value FROM json_each(?))", json.dumps(filters.papers))
     return " AND ".join(conditions) or "1", parameters
 
 
@@ -101,7 +106,7 @@ def _add_listing_conditions(filters: Filters, add: Add) -> None:
     inner: list[str] = []
     values: list[object] = []
     if filters.listings:
-        patterns = [f"%{_like(name.casefold())}%" for name in filters.listings]
+        patterns = [f"%{_like(_storable(name).casefold())}%" for name in filters.listings]
         inner.append(_any_of("casefold(listings.source) LIKE ? ESCAPE '\\'", patterns))
         values.extend(patterns)
     for bound, compare in ((filters.since, ">="), (filters.until, "<=")):
@@ -140,6 +145,16 @@ def parse_years(text: str) -> tuple[int | None, int | None]:
 
 def _any_of(condition: str, values: list[str]) -> str:
     return "(" + " OR ".join([condition] * len(values)) + ")"
+
+
+def _inside_json(text: str) -> str:
+    """Returns the text as it stands in a column of JSON strings, so that it cannot match across two."""
+    return json.dumps(_storable(text), ensure_ascii=False)[1:-1]
+
+
+def _storable(text: str) -> str:
+    # Command lines that are not UTF-8 bring half surrogate pairs, which SQLite refuses.
+    return text.encode("utf-8", "replace").decode()
 
 
 def _like(text: str) -> str:

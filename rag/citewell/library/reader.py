@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,10 +15,18 @@ from numpy.typing import NDArray
 
 from citewell.errors import NoCollectionError
 from citewell.library.filters import Filters, to_sql
-from citewell.library.schema import connect
+from citewell.library.schema import Connection, connect
 from citewell.types import Listing, Paper, Span
 
 _IN_LIMIT = 900  # SQLite's historical limit on bound variables is 999
+
+
+class Recipe(NamedTuple):
+    """What vectors are made with: spec of the model, fingerprint of model and chunker, length of a vector."""
+
+    embedding: str
+    fingerprint: str
+    dim: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,11 @@ class Manifest:
     generation: str
     generation_revision: int
 
+    @property
+    def recipe(self) -> Recipe:
+        """What the vectors in use are made with."""
+        return Recipe(self.embedding, self.fingerprint, self.dim)
+
 
 class Passages(NamedTuple):
     """The chunks of one paper: ranges of its abstract, and unit vectors of shapes (dim,) and (n, dim)."""
@@ -62,7 +75,7 @@ class StoredPaper(NamedTuple):
 
 
 def pack(spans: Sequence[Span], vectors: NDArray[np.float32]) -> tuple[bytes, bytes]:
-    """Returns ranges as int32 and vectors (abstract first) as float16, which costs less than 1e-3 of a cosine."""
+    """Returns ranges as int32 and vectors (abstract first) as float16, at less than 1e-3 of a cosine."""
     return np.asarray(spans, dtype="<i4").tobytes(), vectors.astype("<f2").tobytes()
 
 
@@ -90,7 +103,7 @@ class StoredPassages(Mapping[int, Passages]):
         return len(self._places)
 
     def cosines(self, query: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Returns, in the order of iteration, the query's cosine with each abstract and with its best passage."""
+        """Returns, in order of iteration, the query's cosine with each abstract and with its best passage."""
         similarity = self._matrix @ query
         starts = self._starts[:-1]
         return similarity[starts], np.maximum.reduceat(similarity, starts)
@@ -102,11 +115,19 @@ def batched(values: Sequence[int], size: int = _IN_LIMIT) -> Iterator[Sequence[i
         yield values[start : start + size]
 
 
-def placeholders(values: Sequence[object]) -> str:
+def placeholders(values: Sized) -> str:
+    """Returns one question mark for each value."""
     return ",".join("?" * len(values))
 
 
+def _any_phrase(terms: Sequence[str]) -> str:
+    """Returns an FTS5 expression; in quotes, nothing in a term is an operator."""
+    phrases = [term.replace("\0", " ").replace('"', '""') for term in terms]
+    return " OR ".join(f'"{phrase}"' for phrase in phrases)
+
+
 def casefold(text: str | None) -> str:
+    """Returns the text for comparison in any case; in SQL, as its function of this name."""
     return (text or "").casefold()
 
 
@@ -116,30 +137,30 @@ class Library:
     def __init__(self, path: Path) -> None:
         if not path.exists():
             raise NoCollectionError(
-                f"No collection at {path.parent}. Build one with `citewell ingest FILES --data-dir {path.parent}`."
+                f"No collection at {path.parent}. "
+                f"Build one with `citewell ingest FILES --data-dir {path.parent}`."
             )
         self.path = path
         self._local = threading.local()
-        self._open: list[sqlite3.Connection] = []
         self.connection()  # fails now rather than at the first question
 
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Connection:
         """Returns this thread's connection."""
-        existing: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        existing: Connection | None = getattr(self._local, "connection", None)
         if existing is not None:
-            return existing
+            if not existing.outdated:
+                return existing
+            existing.close()
         connection = connect(self.path)
         connection.create_function("casefold", 1, casefold, deterministic=True)
         self._local.connection = connection
-        self._open.append(connection)
         return connection
 
     def close(self) -> None:
-        """Closes this thread's connection; those of other threads close with them."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        """Closes this thread's connection; those of other threads close when they end."""
+        connection: Connection | None = getattr(self._local, "connection", None)
         if connection is not None:
             self._local.connection = None
-            self._open.remove(connection)
             connection.close()
 
     def manifest(self) -> Manifest:
@@ -147,8 +168,8 @@ class Library:
         row = (
             self.connection()
             .execute(
-                "SELECT revision, papers, digest, embedding, fingerprint, dim, generation, generation_revision "
-                "FROM manifest"
+                "SELECT revision, papers, digest, embedding, fingerprint, dim, "
+                "generation, generation_revision FROM manifest"
             )
             .fetchone()
         )
@@ -181,7 +202,10 @@ class Library:
         found: dict[int, Paper] = {}
         for part in batched(rows):
             listings: dict[int, list[Listing]] = {}
-            query = f"SELECT paper, source, date FROM listings WHERE paper IN ({placeholders(part)}) ORDER BY position"
+            query = (
+                "SELECT paper, source, date FROM listings "
+                f"WHERE paper IN ({placeholders(part)}) ORDER BY position"
+            )
             for row, source, date in self.connection().execute(query, part):
                 listings.setdefault(row, []).append(Listing(source, date))
             query = (
@@ -244,14 +268,14 @@ class Library:
         """Returns rows and BM25 scores (higher is better), best first, of papers with any of the words."""
         if not terms:
             return []
-        match = " OR ".join(f'"{term}"' for term in terms)
         condition, parameters = to_sql(filters)
-        where = f"AND rowid IN (SELECT row FROM papers WHERE {condition})" if filters else ""
+        # The plus keeps SQLite from running the full-text query once for every row of the filter.
+        where = f"AND +rowid IN (SELECT row FROM papers WHERE {condition})" if filters else ""
         query = (
             f"SELECT rowid, -bm25(papers_fts, {float(title_weight)}, 1.0) AS score FROM papers_fts "
             f"WHERE papers_fts MATCH ? {where} ORDER BY score DESC, rowid LIMIT ?"
         )
-        values = [match, *(parameters if filters else []), limit]
+        values = [_any_phrase(terms), *(parameters if filters else []), limit]
         return [(row, score) for row, score in self.connection().execute(query, values)]
 
     def lexical_matches(self, terms: Sequence[str], filters: Filters) -> int:
@@ -259,9 +283,9 @@ class Library:
         if not terms:
             return 0
         condition, parameters = to_sql(filters)
-        where = f"AND rowid IN (SELECT row FROM papers WHERE {condition})" if filters else ""
+        where = f"AND +rowid IN (SELECT row FROM papers WHERE {condition})" if filters else ""
         query = f"SELECT count(*) FROM papers_fts WHERE papers_fts MATCH ? {where}"
-        values = [" OR ".join(f'"{term}"' for term in terms), *(parameters if filters else [])]
+        values = [_any_phrase(terms), *(parameters if filters else [])]
         return int(self.connection().execute(query, values).fetchone()[0])
 
     def document_frequencies(self, stems: Sequence[str]) -> dict[str, int]:
@@ -275,11 +299,14 @@ class Library:
 
     def vocabulary(self, first: str, shortest: int, longest: int) -> dict[str, int]:
         """Returns the indexed stems with a first letter and a length in the range, with their frequencies."""
-        query = "SELECT term, doc FROM papers_vocabulary WHERE term >= ? AND term < ? AND length(term) BETWEEN ? AND ?"
+        query = (
+            "SELECT term, doc FROM papers_vocabulary "
+            "WHERE term >= ? AND term < ? AND length(term) BETWEEN ? AND ?"
+        )
         return dict(self.connection().execute(query, (first, first + "\U0010ffff", shortest, longest)))
 
     def passages(self, rows: Sequence[int], manifest: Manifest) -> StoredPassages:
-        """Returns chunk ranges and vectors under the manifest's fingerprint, by row; missing ones are left out."""
+        """Returns chunk ranges and vectors under the manifest's fingerprint, by row, where there are any."""
         found: list[tuple[int, bytes, bytes]] = []
         for part in batched(rows):
             query = (
@@ -301,7 +328,7 @@ class Library:
         return int(self.connection().execute(query, (revision,)).fetchone()[0])
 
     def sample(self, revision: int, count: int) -> list[int]:
-        """Returns up to `count` rows spread over the papers as they were at a revision, the last one included."""
+        """Returns up to `count` rows spread over the papers as they were at a revision, the last included."""
         query = "SELECT max(row) FROM papers WHERE revision <= ?"
         last = self.connection().execute(query, (revision,)).fetchone()[0]
         if last is None:
@@ -324,7 +351,7 @@ class Library:
     def check(self) -> str | None:
         """Returns what SQLite's quick check finds wrong, or None."""
         try:
-            verdict = self.connection().execute("PRAGMA quick_check(1)").fetchone()[0]
+            verdict = sqlite3.Connection.execute(self.connection(), "PRAGMA quick_check(1)").fetchone()[0]
         except sqlite3.DatabaseError as error:
             return str(error)
         return None if verdict == "ok" else str(verdict)

@@ -13,10 +13,15 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from citewell.errors import CollectionError
+
+if TYPE_CHECKING:
+    from sqlite3 import _Parameters
 
 SCHEMA_VERSION = 1
 
@@ -75,38 +80,91 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """
 
 
-def connect(path: Path) -> sqlite3.Connection:
+class Connection(sqlite3.Connection):
+    """A connection that tells of damage, a full disk and the like as a `CollectionError`."""
+
+    path: Path
+    fixed: tuple[int, int, bool] | None = None  # state of the files, when read as if they never changed
+
+    def execute(self, sql: str, parameters: _Parameters = (), /) -> sqlite3.Cursor:
+        """Runs one statement.
+
+        Raises:
+            CollectionError: the file is damaged, locked for too long, read-only, or has no room to grow.
+        """
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.DatabaseError as error:
+            if type(error) not in (sqlite3.DatabaseError, sqlite3.OperationalError):
+                raise
+            raise CollectionError(f"Cannot use the library {self.path}: {error}.") from error
+
+    @property
+    def outdated(self) -> bool:
+        """Whether what it reads may have changed without its noticing."""
+        return self.fixed is not None and self.fixed != _state(self.path)
+
+
+def connect(path: Path) -> Connection:
     """Returns a connection in autocommit mode with foreign keys on.
 
     Raises:
         CollectionError: the file is not a library of this version.
     """
     try:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        raise CollectionError(
-            f"Cannot open the library {path}: {error}. Restore it or ingest again."
-        ) from error
-    if version != SCHEMA_VERSION:
-        connection.close()
-        raise CollectionError(
-            f"The library {path} has schema {version}, this Citewell reads {SCHEMA_VERSION}. "
-            "Ingest the files again into a new data directory."
-        )
+        return _connect(path, path.resolve().as_uri())
+    except CollectionError:
+        if os.access(path.parent, os.W_OK):
+            raise
+    # In WAL mode reading makes files beside the library. Where none can be made, nobody here writes either.
+    fixed = _state(path)
+    connection = _connect(path, f"{path.resolve().as_uri()}?immutable=1")
+    connection.fixed = fixed
     return connection
 
 
-def create(path: Path) -> None:
-    """Writes an empty library beside `path` and moves it into place, so that a half-made one is never seen."""
-    building = path.with_name(path.name + ".new")
-    building.unlink(missing_ok=True)
-    connection = sqlite3.connect(building, isolation_level=None)
+def _connect(path: Path, uri: str) -> Connection:
     try:
-        connection.executescript(_SCHEMA)
-        connection.execute("PRAGMA journal_mode = WAL")
-    finally:
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30.0, factory=Connection)
+    except sqlite3.DatabaseError as error:
+        raise CollectionError(f"Cannot open the library {path}: {error}.") from error
+    connection.path = path
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != SCHEMA_VERSION:
+            raise CollectionError(
+                f"The library {path} has schema {version}, this Citewell reads {SCHEMA_VERSION}. "
+                "Ingest the files again into a new data directory."
+            )
+    except CollectionError:
         connection.close()
-    building.replace(path)
+        raise
+    return connection
+
+
+def _state(path: Path) -> tuple[int, int, bool]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size, path.with_name(f"{path.name}-wal").exists()
+
+
+def create(path: Path) -> None:
+    """Writes an empty library beside `path` and moves it into place, so that a half-made one is never seen.
+
+    Raises:
+        CollectionError: it cannot be written.
+    """
+    building = path.with_name(f"{path.name}.new")
+    try:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            building.with_name(building.name + suffix).unlink(missing_ok=True)
+        connection = sqlite3.connect(building, isolation_level=None)
+        try:
+            connection.executescript(_SCHEMA)
+            connection.execute("PRAGMA journal_mode = WAL")
+        finally:
+            connection.close()
+        building.replace(path)
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise CollectionError(f"Cannot write to {path.parent}: {error}. Choose --data-dir.") from error

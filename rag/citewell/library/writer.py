@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,11 +15,16 @@ from numpy.typing import NDArray
 from citewell.corpus.clean import search_form
 from citewell.corpus.identity import normalise_arxiv_id, normalise_doi, paper_slug, title_key
 from citewell.library.filters import date_key
-from citewell.library.reader import Library, Manifest, pack
+from citewell.library.reader import Library, Manifest, Recipe, pack, placeholders
 from citewell.types import Listing, Paper, Span
 
 Outcome = Literal["added", "updated", "unchanged", "duplicate"]
 _DIGEST_MODULUS = 2**128
+_NEXT_REVISION = "(SELECT revision + 1 FROM manifest)"
+_LACKING = (
+    "NOT EXISTS (SELECT 1 FROM passages "
+    "WHERE passages.content_hash = papers.content_hash AND passages.fingerprint = ?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,8 @@ def identity_keys(paper: Paper) -> list[str]:
 class LibraryWriter:
     """Changes the library; hold the collection's write lock while one exists.
 
-    A paper seen before in the same run is a duplicate: its first record stands, further ones add listings.
+    A paper seen before in the same run is a duplicate: its first record stands, further ones add listings and
+    what the first did not say about authors, year, address, identifiers and categories.
     """
 
     def __init__(self, library: Library) -> None:
@@ -71,8 +77,13 @@ class LibraryWriter:
                 self._db.execute("UPDATE manifest SET revision = revision + 1")
             self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            self._roll_back()
             raise
+
+    def _roll_back(self) -> None:
+        self._changed = False
+        if self._db.in_transaction:  # a full disk ends it by itself
+            self._db.execute("ROLLBACK")
 
     @property
     def seen(self) -> int:
@@ -88,6 +99,36 @@ class LibraryWriter:
             for key, paper in by_hash.items()
             if self._db.execute(query, (key, fingerprint)).fetchone() is None
         ]
+
+    def standing(self, papers: Sequence[Paper]) -> list[Paper]:
+        """Returns the papers without those that `put` would take for repeats of one met in this run."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            return [paper for paper in papers if self.put(paper).outcome != "duplicate"]
+        finally:
+            self._roll_back()
+
+    def count_without_passages(self, fingerprint: str) -> int:
+        """Returns how many papers have no passages under a fingerprint."""
+        query = f"SELECT count(*) FROM papers WHERE {_LACKING}"
+        return int(self._db.execute(query, (fingerprint,)).fetchone()[0])
+
+    def without_passages(self, fingerprint: str, limit: int, after: int = 0) -> list[int]:
+        """Returns rows of papers without passages under a fingerprint, in order, from row `after` on."""
+        query = f"SELECT row FROM papers WHERE {_LACKING} AND row > ? ORDER BY row LIMIT ?"
+        return [row for (row,) in self._db.execute(query, (fingerprint, after, limit))]
+
+    def touch(self, rows: Sequence[int]) -> None:
+        """Marks papers as changed, so that the vector index takes them in again."""
+        query = f"UPDATE papers SET revision = {_NEXT_REVISION} WHERE row = ?"
+        for row in rows:
+            self._db.execute(query, (row,))
+        self._changed = True
+
+    def adopt(self, recipe: Recipe) -> None:
+        """Notes what vectors are made with, if none were made before."""
+        query = "UPDATE manifest SET embedding = ?, fingerprint = ?, dim = ? WHERE fingerprint = ''"
+        self._db.execute(query, recipe)
 
     def add_passages(
         self, paper: Paper, fingerprint: str, spans: Sequence[Span], vectors: NDArray[np.float32]
@@ -105,6 +146,7 @@ class LibraryWriter:
             outcome: Outcome = "added"
         elif self._db.execute("SELECT 1 FROM seen WHERE row = ?", (row,)).fetchone():
             outcome = "duplicate"
+            self._update(row, _completed(self._library.papers([row])[row], paper), keys)
         else:
             outcome = "updated" if self._update(row, paper, keys) else "unchanged"
         listed = self._add_listings(row, paper.listings)
@@ -129,7 +171,8 @@ class LibraryWriter:
     def publish(self, manifest: Manifest) -> None:
         """Makes a vector generation, and what it was made with, the one in use."""
         self._db.execute(
-            "UPDATE manifest SET embedding = ?, fingerprint = ?, dim = ?, generation = ?, generation_revision = ?",
+            "UPDATE manifest SET embedding = ?, fingerprint = ?, dim = ?, "
+            "generation = ?, generation_revision = ?",
             (
                 manifest.embedding,
                 manifest.fingerprint,
@@ -140,12 +183,12 @@ class LibraryWriter:
         )
         self._db.execute("DELETE FROM tombstones WHERE revision <= ?", (manifest.generation_revision,))
 
-    def prune(self, fingerprint: str) -> None:
-        """Drops cached passages of texts no paper has, and of embedders other than the one given."""
+    def prune(self, fingerprints: Collection[str]) -> None:
+        """Drops cached passages of texts no paper has, and of fingerprints other than those given."""
         self._db.execute(
-            "DELETE FROM passages WHERE fingerprint <> ? OR NOT EXISTS "
+            f"DELETE FROM passages WHERE fingerprint NOT IN ({placeholders(fingerprints)}) OR NOT EXISTS "
             "(SELECT 1 FROM papers WHERE papers.content_hash = passages.content_hash)",
-            (fingerprint,),
+            tuple(fingerprints),
         )
 
     def _resolve(self, keys: Sequence[str]) -> int | None:
@@ -171,7 +214,8 @@ class LibraryWriter:
         paper_id = self._free_id(paper, keys)
         cursor = self._db.execute(
             "INSERT INTO papers(paper_id, title, abstract, content_hash, authors, year, url, doi, arxiv_id, "
-            "categories, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT revision + 1 FROM manifest))",
+            "categories, revision) "
+            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_NEXT_REVISION})",
             (paper_id, *_columns(paper)),
         )
         row = int(cursor.lastrowid or 0)
@@ -186,17 +230,7 @@ class LibraryWriter:
 
     def _update(self, row: int, paper: Paper, keys: Sequence[str]) -> bool:
         known = self._library.papers([row])[row]
-        merged = replace(
-            known,
-            title=paper.title,
-            abstract=paper.abstract,
-            authors=paper.authors or known.authors,
-            year=paper.year if paper.year is not None else known.year,
-            url=paper.url or known.url,
-            doi=paper.doi or known.doi,
-            arxiv_id=paper.arxiv_id or known.arxiv_id,
-            categories=paper.categories or known.categories,
-        )
+        merged = _completed(replace(paper, paper_id=known.paper_id, listings=known.listings), known)
         self._add_aliases(row, keys)
         if merged == known:
             return False
@@ -206,7 +240,7 @@ class LibraryWriter:
             return True
         self._digest(row, sign=-1)
         self._bury(row)
-        self._write(row, merged, ", revision = (SELECT revision + 1 FROM manifest)")
+        self._write(row, merged, f", revision = {_NEXT_REVISION}")
         self._db.execute(
             "UPDATE papers_fts SET title = ?, body = ? WHERE rowid = ?",
             (search_form(merged.title), search_form(merged.abstract), row),
@@ -216,8 +250,8 @@ class LibraryWriter:
 
     def _write(self, row: int, paper: Paper, revision: str) -> None:
         self._db.execute(
-            "UPDATE papers SET title = ?, abstract = ?, content_hash = ?, authors = ?, year = ?, url = ?, doi = ?, "
-            f"arxiv_id = ?, categories = ?{revision} WHERE row = ?",
+            "UPDATE papers SET title = ?, abstract = ?, content_hash = ?, authors = ?, year = ?, url = ?, "
+            f"doi = ?, arxiv_id = ?, categories = ?{revision} WHERE row = ?",
             (*_columns(paper), row),
         )
 
@@ -246,8 +280,7 @@ class LibraryWriter:
 
     def _bury(self, row: int) -> None:
         self._db.execute(
-            "INSERT INTO tombstones SELECT paper_id, (SELECT revision + 1 FROM manifest) FROM papers WHERE row = ?",
-            (row,),
+            f"INSERT INTO tombstones SELECT paper_id, {_NEXT_REVISION} FROM papers WHERE row = ?", (row,)
         )
 
     def _digest(self, row: int, sign: int) -> None:
@@ -258,6 +291,19 @@ class LibraryWriter:
         self._db.execute(
             "UPDATE manifest SET digest = ?", (f"{(total + sign * part) % _DIGEST_MODULUS:032x}",)
         )
+
+
+def _completed(paper: Paper, other: Paper) -> Paper:
+    """Returns the paper with what it does not say about itself taken from another record of it."""
+    return replace(
+        paper,
+        authors=paper.authors or other.authors,
+        year=paper.year if paper.year is not None else other.year,
+        url=paper.url or other.url,
+        doi=paper.doi or other.doi,
+        arxiv_id=paper.arxiv_id or other.arxiv_id,
+        categories=paper.categories or other.categories,
+    )
 
 
 def _columns(paper: Paper) -> tuple[object, ...]:
