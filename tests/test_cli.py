@@ -222,8 +222,14 @@ def test_filters_restrict_what_is_searched(
 ) -> None:
     found = run("search", "what was measured", *filters, "--data-dir", data_dir, "--json").json["results"]
     assert {re.split(r"\W", result["title"])[0] for result in found} == titles
-    asked = run("ask", "what was measured?", *filters, "--data-dir", data_dir, "--json").json
-    assert asked["coverage"]["papers"] == len(titles)
+
+
+def test_filters_restrict_what_an_answer_is_taken_from(run: Run, data_dir: Path) -> None:
+    asked = run(
+        "ask", "Which plant do bees visit?", "--author", "young", "--data-dir", data_dir, "--json"
+    ).json
+    assert asked["coverage"]["papers"] == 1
+    assert [result["title"] for result in asked["abstention"]["nearest"]] == ["Tides in the bay"]
 
 
 def test_filters_that_leave_nothing_are_told(run: Run, data_dir: Path) -> None:

@@ -111,7 +111,9 @@ def _too_short(piece: str) -> bool:
 def _fit(text: str, span: Span, max_tokens: int) -> list[Span]:
     piece = text[span.start : span.end]
     # A token is at least one byte, so a short enough piece needs no counting.
-    if len(piece.encode("utf-8", "surrogatepass")) <= max_tokens or count_tokens(piece) <= max_tokens:
+    if len(piece) == 1 or len(piece.encode("utf-8", "replace")) <= max_tokens:
+        return [span]
+    if count_tokens(piece) <= max_tokens:
         return [span]
     middle = len(piece) // 2
     cut = next(

@@ -22,6 +22,7 @@ from citewell.retriever import Candidate, Retrieval
 from citewell.text import NUMBER_WORDS, content_stems, words
 from citewell.types import Paper, Span
 
+_DIGIT = re.compile(r"\d")
 _DEFINES = re.compile(
     r"\b(we\s+(introduce|present|propose|develop|design|define|call|term)|this\s+(paper|work|article)\s+(introduces"
     r"|presents|proposes)|is\s+an?|are\s+(an?\s+)?\w+\s+(that|which)|called|named|dubbed|termed|defined\s+as|refers?\s+to)\b",
@@ -230,7 +231,7 @@ def _sentences(
     found = []
     for span, cosine in zip(spans, cosines, strict=True):
         text = paper.abstract[span.start : span.end]
-        has_number = any(char.isdigit() for char in text) or not NUMBER_WORDS.isdisjoint(words(text))
+        has_number = bool(_DIGIT.search(text)) or not NUMBER_WORDS.isdisjoint(words(text))
         found.append(
             SentenceEvidence(index, span, text, frozenset(content_stems(text)), cosine, has_number, 0.0)
         )

@@ -84,7 +84,9 @@ def _one_each(
     question: Question, evidence: Evidence, ranked: Sequence[SentenceEvidence]
 ) -> list[SentenceEvidence]:
     """Returns a sentence for each paper close to the best that holds a rare name of the question, if it has any."""
-    rare = {root for root in question.name_stems - evidence.unknown if evidence.weights.get(root, 0.0) >= _NAMING}
+    rare = {
+        root for root in question.name_stems - evidence.unknown if evidence.weights.get(root, 0.0) >= _NAMING
+    }
     floor = _LIST_SCORE * evidence.papers[0].candidate.score
     chosen: list[SentenceEvidence] = []
     for index, paper in enumerate(evidence.papers):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from citewell.errors import CollectionError, UsageError
 from citewell.index import Collection, Snapshot
-from citewell.library import Filters, StoredPassages
+from citewell.library import Filters, Manifest, StoredPassages
 from citewell.settings import Settings
 from citewell.text import STOPWORDS, words
 from citewell.corpus.clean import search_form
@@ -72,6 +72,7 @@ class HybridRetriever:
     def __init__(self, collection: Collection, settings: Settings) -> None:
         self._collection = collection
         self._settings = settings
+        self._kept: tuple[tuple[str, str], StoredPassages] | None = None
 
     def retrieve(self, question: str, filters: Filters | None = None) -> Retrieval:
         """Returns the papers nearest to the question.
@@ -88,7 +89,7 @@ class HybridRetriever:
         searched = library.count(filters) if filters else snapshot.manifest.papers
         rows = self._dense_rows(query, snapshot, filters, searched)
         rows = sorted({*rows, *(row for row, _ in lexical)})
-        passages = library.passages(rows, snapshot.manifest)
+        passages = self._passages(rows, snapshot.manifest)
         candidates = self._fuse(query, rows, passages, dict(lexical))
         matched = max(library.lexical_matches(query.terms, filters), len(lexical))
         return Retrieval(query, tuple(candidates), passages, searched, min(matched, searched), snapshot)
@@ -123,13 +124,25 @@ class HybridRetriever:
             rows = [row for row in rows if row in allowed]
         return rows
 
+    def _passages(self, rows: Sequence[int], manifest: Manifest) -> StoredPassages:
+        """Returns the passages of the rows; those of a small collection are kept in memory between questions."""
+        library = self._collection.library
+        if manifest.papers > self._settings.exact_limit:
+            return library.passages(rows, manifest)
+        state = (manifest.digest, manifest.fingerprint)
+        kept = self._kept
+        if kept is None or kept[0] != state:
+            everything = library.matching(Filters(), self._settings.exact_limit) or []
+            self._kept = kept = (state, library.passages(everything, manifest))
+        return kept[1]
+
     def _fuse(
         self, query: Query, rows: Sequence[int], passages: StoredPassages, lexical: Mapping[int, float]
     ) -> list[Candidate]:
         if not rows:
             return []
         settings = self._settings
-        abstract, chunk = cosines(query.vector, rows, passages)
+        abstract, chunk = passages.cosines(query.vector, rows)
         dense = (1 - settings.chunk_weight) * abstract + settings.chunk_weight * chunk
         bm25 = np.array([lexical.get(row, 0.0) for row in rows])
         score = settings.dense_weight * min_max(dense, settings.candidates)
@@ -142,18 +155,6 @@ class HybridRetriever:
         ]
         found.sort(key=lambda candidate: (-round(candidate.score, 9), candidate.paper_id))
         return found[: settings.candidates]
-
-
-def cosines(
-    query: NDArray[np.float32], rows: Sequence[int], passages: StoredPassages
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns the cosine of the query with each paper's abstract and with its best chunk, nan without vectors."""
-    places = {row: place for place, row in enumerate(rows)}
-    abstract, chunk = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
-    if passages:
-        held = [places[row] for row in passages]
-        abstract[held], chunk[held] = passages.cosines(query)
-    return abstract, chunk
 
 
 def min_max(scores: NDArray[np.float64], depth: int) -> NDArray[np.float64]:

@@ -102,11 +102,20 @@ class StoredPassages(Mapping[int, Passages]):
     def __len__(self) -> int:
         return len(self._places)
 
-    def cosines(self, query: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Returns, in order of iteration, the query's cosine with each abstract and with its best passage."""
-        similarity = self._matrix @ query
-        starts = self._starts[:-1]
-        return similarity[starts], np.maximum.reduceat(similarity, starts)
+    def cosines(
+        self, query: NDArray[np.float32], rows: Sequence[int]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Returns the query's cosine with the abstract and with the best passage of each row, nan without vectors."""
+        abstract, best = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+        places = [self._places.get(row, -1) for row in rows]
+        held = [i for i, place in enumerate(places) if place >= 0]
+        if held:
+            similarity = self._matrix @ query
+            starts = self._starts[:-1]
+            chosen = [places[i] for i in held]
+            abstract[held] = similarity[starts][chosen]
+            best[held] = np.maximum.reduceat(similarity, starts)[chosen]
+        return abstract, best
 
 
 def batched(values: Sequence[int], size: int = _IN_LIMIT) -> Iterator[Sequence[int]]:

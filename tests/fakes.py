@@ -1,0 +1,94 @@
+"""Stand-ins for what is slow or paid for, and papers made by number. Stores are never faked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+from citewell.embedding.base import PaperVectors, Passages, embed_apart, unit_rows
+from citewell.text import stems
+from citewell.types import Entry, Listing, Paper
+from numpy.typing import NDArray
+
+
+class HashEmbedder:
+    """Bags of hashed stems as unit vectors; a text without a word is a row of zeros.
+
+    Args:
+        salt: embedders with different salts are different models.
+        dim: the length of a vector.
+        before: called with each batch of papers before it is embedded; what it raises is raised.
+    """
+
+    def __init__(
+        self, salt: str = "", dim: int = 32, before: Callable[[Sequence[Passages]], None] | None = None
+    ) -> None:
+        self.salt = salt
+        self.embedded = 0
+        self._dim = dim
+        self._before = before
+
+    @property
+    def fingerprint(self) -> str:
+        return f"hash-{self._dim}-{self.salt}"
+
+    @property
+    def name(self) -> str:
+        return f"HashEmbedder{self.salt}"
+
+    @property
+    def dim(self) -> int:
+        return self._dim
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._embed(list(texts))
+
+    def embed_papers(self, batch: Sequence[Passages]) -> list[PaperVectors]:
+        if self._before is not None:
+            self._before(batch)
+        self.embedded += len(batch)
+        return embed_apart(batch, self._embed)
+
+    def _embed(self, texts: list[str]) -> NDArray[np.float32]:
+        rows = [sum((self._word(stem) for stem in stems(text)), np.zeros(self._dim)) for text in texts]
+        return unit_rows(np.array(rows).reshape(-1, self._dim))
+
+    def _word(self, stem: str) -> NDArray[np.float64]:
+        return _hashed(f"{self.salt}\n{stem}", self._dim)
+
+
+@lru_cache(maxsize=100_000)
+def _hashed(text: str, dim: int) -> NDArray[np.float64]:
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+    return np.random.default_rng(seed).normal(size=dim)
+
+
+def word(number: int) -> str:
+    """A word of its own for every number, which stemming leaves as it is."""
+    consonants, vowels = "bdfgklmnprstvz", "aeiou"
+    syllables = []
+    for _ in range(4):
+        number, rest = divmod(number, len(consonants) * len(vowels))
+        syllables.append(consonants[rest // len(vowels)] + vowels[rest % len(vowels)])
+    return "".join(syllables) + "q"
+
+
+def paper(number: int, version: int = 0) -> Paper:
+    """A paper that alone holds `word(number)`, and in this version alone `word(10_000 * version + number)`."""
+    own, changed = word(number), word(10_000 * version + number)
+    topic = ("coral", "glacier", "violin", "pollen", "granite")[number % 5]
+    return Paper(
+        title=f"On the {own} of {topic}",
+        abstract=f"We measured the {own} of {topic} in {number + 2} places. "
+        f"In version {version} it depends on {changed} more than on the season. "
+        f"The {topic} was kept for {number % 7 + 1} years.",
+        paper_id=f"p{number}",
+        listings=(Listing(f"page{number % 3}.txt", f"Aug {number % 28 + 1}"),),
+    )
+
+
+def entries(papers: Sequence[Paper]) -> list[Entry]:
+    """The papers as if read from a file, one a line."""
+    return [Entry(item, "papers.jsonl", line) for line, item in enumerate(papers, 1)]
