@@ -69,8 +69,8 @@ def test_near_duplicates_are_left_out():
 
 def test_a_close_rival_gets_a_sentence_and_a_distant_one_does_not_need_to():
     four = [(f"Fact {word} stands.", 9.0 - n) for n, word in enumerate(["apple", "brick", "cloud", "drum"])]
-    close = make([("A", 1.0, four), ("B", 0.95, [("Rival speaks.", 0.0)])])
-    distant = make([("A", 1.0, four), ("B", 0.3, [("Rival speaks.", 0.0)])])
+    close = make([("A", 1.0, four), ("B", 0.95, [("Rival speaks.", 5.0)])])
+    distant = make([("A", 1.0, four), ("B", 0.3, [("Rival speaks.", 5.0)])])
     assert texts("what happens", close)[-1] == "Rival speaks."
     assert "Rival speaks." not in texts("what happens", distant)
 
@@ -129,3 +129,8 @@ def test_rarity_falls_with_frequency():
 def test_coverage_is_the_share_of_weight():
     assert coverage(["a", "b"], frozenset("a"), {"a": 3.0, "b": 1.0}) == 0.75
     assert coverage([], frozenset("a"), {}) == 0.0
+
+
+def test_a_sentence_far_worse_than_the_best_is_not_worth_a_line():
+    evidence = make([("T", 1.0, [("Alpha one.", 9.0), ("Beta two.", 5.0), ("Gamma three.", 1.0)])])
+    assert texts("what", evidence) == ["Alpha one.", "Beta two."]

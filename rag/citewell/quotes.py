@@ -14,6 +14,7 @@ _SAME = 0.8  # share of common stems from which two sentences say the same
 _RIVAL = 0.8  # fused score, relative to the best paper, from which a second one gets a sentence
 _PER_PAPER = 3  # most sentences of one paper then
 _NAMING = 0.5  # least rarity of a name that points to a paper: in 3 of 100, about
+_WORTH = 5.0  # logits below the best sentence down to which another is worth its line
 _FRESH = 2.0  # logits for telling of all words of the question that were not told of
 _LIST_SCORE = 0.3  # fused score, relative to the best paper, down to which papers are listed
 
@@ -63,7 +64,7 @@ def _best(evidence: Evidence, ranked: Sequence[SentenceEvidence], limit: int) ->
     most = _PER_PAPER if rival > _RIVAL * evidence.papers[0].candidate.score else limit
     chosen: list[SentenceEvidence] = []
     told: frozenset[str] = frozenset()
-    left = list(ranked)
+    left = [sentence for sentence in ranked if sentence.score >= ranked[0].score - _WORTH]
     while left and len(chosen) < limit:
         fresh = [stem for stem in evidence.weights if stem not in told]
         best = max(left, key=lambda s: s.score + _FRESH * _share(fresh, s, evidence))
