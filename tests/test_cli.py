@@ -347,6 +347,7 @@ def test_a_traceback_is_for_those_who_ask_for_it(run: Run, data_dir: Path) -> No
     "error, status, told",
     [
         (KeyboardInterrupt(), 130, ""),
+        (OSError(28, "No space left on device"), 2, "citewell: OSError: [Errno 28] No space left"),
         (RuntimeError("two\nlines"), 1, "citewell: RuntimeError: two lines. Run `citewell doctor`, or"),
     ],
 )

@@ -27,7 +27,9 @@ def make(papers, weights=None):
             start = abstract.index(text)
             span = Span(start, start + len(text))
             sentences.append(
-                SentenceEvidence(index, span, text, frozenset(content_stems(text)), 0.5, any(map(str.isdigit, text)), score)
+                SentenceEvidence(
+                    index, span, text, frozenset(content_stems(text)), 0.5, any(map(str.isdigit, text)), score
+                )
             )
     return Evidence(tuple(read), tuple(sentences), weights or {}, frozenset())
 
