@@ -30,8 +30,8 @@ PAPERS = [
     ),
     Paper(
         "Reef acoustics predict coral recovery",
-        "Healthy reefs are loud. Recordings from 34 reefs show that sound level predicts coral recovery after bleaching. "
-        "A hydrophone costs less than a dive survey.",
+        "Healthy reefs are loud. Recordings from 34 reefs show that sound level predicts coral recovery after "
+        "bleaching. A hydrophone costs less than a dive survey.",
         listings=(Listing("garden.txt", "Aug 22"),),
     ),
     Paper(

@@ -1,5 +1,6 @@
 """The gate's arithmetic on evidence made by hand, and the data files that ship."""
 
+import dataclasses
 import json
 from importlib import resources
 
@@ -9,11 +10,10 @@ from citewell import gate
 from citewell.embedding.base import TokenVectors
 from citewell.evidence import FEATURES as SENTENCE_FEATURES
 from citewell.evidence import sentence_features
-from citewell.gate import contradiction
+from citewell.gate import contradiction, names_a_stranger
 from citewell.interaction import interact
 from citewell.linear import LinearModel, load_model, sigmoid
 from citewell.question import analyse
-
 from test_quotes import make
 
 
@@ -111,3 +111,19 @@ def test_sentence_features_are_finite(question):
     evidence = make([("T", 1.0, [("Forty frames.", 1.0), ("", 0.0), ("Nothing here.", 0.0)])][:1], weights)
     rows = sentence_features(analyse(question), evidence)
     assert rows.shape == (3, len(SENTENCE_FEATURES)) and np.isfinite(rows).all()
+
+
+@pytest.mark.parametrize(
+    ("question", "stranger"),
+    [
+        ("How does AlphaFold fold?", True),
+        ("How does mRNAseq work?", True),
+        ("How does DriftNet work?", False),
+        ("What GPU was DriftNet run on?", False),
+        ("how does alphafold fold?", False),
+    ],
+)
+def test_a_coined_name_of_no_paper_is_a_stranger(question, stranger):
+    evidence = make([("DriftNet for sand", 1.0, [("DriftNet drifts.", 1.0)])])
+    unknown = frozenset(analyse(question).stems) - {"driftnet"}
+    assert names_a_stranger(analyse(question), dataclasses.replace(evidence, unknown=unknown)) is stranger

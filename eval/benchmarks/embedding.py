@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"No paper in {', '.join(map(str, options.corpus))}. Name files that hold abstracts.")
         return 2
     cold_start = _seconds(lambda: MiniLM().embed_queries(["a question"]))
-    tokens = _tokens(papers)
+    tokens = token_ids(papers)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     curve = _curve(tokens, cpus, options.batches)
     best = max(curve, key=lambda point: point.abstracts_per_second)
@@ -141,7 +141,7 @@ def _read(paths: Sequence[Path]) -> Iterator[Passages]:
             yield Passages(paper.title, paper.abstract, tuple(sentence_spans(paper.abstract)))
 
 
-def _tokens(papers: Sequence[Passages]) -> list[list[int]]:
+def token_ids(papers: Sequence[Passages]) -> list[list[int]]:
     """Return the token ids of every paper, longest first, cut to the model's window."""
     tokenizer = Tokenizer.from_buffer(packaged_tokenizer())
     tokenizer.no_padding()

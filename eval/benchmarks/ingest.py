@@ -20,14 +20,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from citewell.assistant import Assistant
 from citewell.corpus import read_corpus
 from citewell.embedding import Passages
 from citewell.types import Entry, Paper
-
-from embedding import BareSession, _tokens
+from embedding import BareSession, token_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(papers: Sequence[Paper], rounds: int, questions: int) -> Report:
     """Returns the report for some papers."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    tokens = _tokens([Passages(paper.title, paper.abstract) for paper in papers])
+    tokens = token_ids([Passages(paper.title, paper.abstract) for paper in papers])
     bare = BareSession(1)
     ingests, ratios = [], []
     for _ in range(rounds):
@@ -77,7 +77,7 @@ def measure(papers: Sequence[Paper], rounds: int, questions: int) -> Report:
         unchanged = seconds(lambda: assistant.add(papers))
         asked = [f"What does {paper.title} report?" for paper in papers[:: max(1, len(papers) // questions)]]
         assistant.ask(asked[0])
-        latencies = sorted(1000 * seconds(lambda q=q: assistant.ask(q)) for q in asked)
+        latencies = sorted(1000 * seconds(partial(assistant.ask, question)) for question in asked)
         fresh = statistics.median(seconds(lambda: _fresh(folder, asked[0])) for _ in range(5))
     numpy = statistics.median(
         seconds(lambda: subprocess.run([sys.executable, "-c", "import numpy"], check=True)) for _ in range(5)

@@ -35,10 +35,12 @@ class Outcome:
 
     @property
     def facts(self) -> bool:
+        """Whether the quotes state the facts of the case."""
         return self.case.states_facts([citation.quote for citation in self.answer.citations])
 
     @property
     def paper(self) -> bool:
+        """Whether a paper of the case is cited."""
         return any(citation.title in self.case.papers for citation in self.answer.citations)
 
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
-
 from citewell.assistant import Assistant
 from citewell.evidence import Evidence, gather, sentence_features
 from citewell.gate import READ, gate_features
@@ -15,6 +13,8 @@ from citewell.interaction import interact
 from citewell.question import Question, analyse
 from citewell.retriever import HybridRetriever, Retrieval
 from citewell.spelling import correct
+from numpy.typing import NDArray
+
 from citewell_eval.cases import Case
 
 

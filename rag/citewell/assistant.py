@@ -71,7 +71,7 @@ class Assistant:
         create: bool = True,
         embedder: Embedder | None = None,
         notify: Callable[[str], None] = lambda message: None,
-        **settings: Any,
+        **settings: Any,  # noqa: ANN401 (checked by Settings)
     ) -> Assistant:
         """Opens the collection in a data directory, making an empty one if there is none.
 
@@ -92,7 +92,11 @@ class Assistant:
 
     @classmethod
     def from_papers(
-        cls, papers: Sequence[Paper], *, embedder: Embedder | None = None, **settings: Any
+        cls,
+        papers: Sequence[Paper],
+        *,
+        embedder: Embedder | None = None,
+        **settings: Any,  # noqa: ANN401 (checked by Settings)
     ) -> Assistant:
         """Opens a collection of the given papers in a temporary folder, deleted when the assistant is closed."""
         folder = tempfile.mkdtemp(prefix="citewell-")
@@ -325,7 +329,10 @@ class Assistant:
             rejected=tuple(rejected),
             abstention=abstention,
             coverage=Coverage(
-                retrieval.searched, retrieval.matched, len(evidence.papers), cited_papers(citations)
+                retrieval.searched,
+                max(retrieval.matched, len(evidence.papers)),
+                len(evidence.papers),
+                cited_papers(citations),
             ),
             engine=EngineInfo(ENGINE, manifest.embedding, None, None, manifest.digest),
             confidence=round(ruling.confidence, 4),
@@ -345,9 +352,12 @@ def abstain(
     ruling: Ruling, searched: int, evidence: Evidence, nearest: tuple[SearchResult, ...]
 ) -> Abstention:
     """Returns the refusal in words that say what was searched and claim nothing more."""
+    if searched == 0:
+        return Abstention("nothing_relevant", "No abstract passes the filters. Widen them.", nearest)
     if ruling.refusal == "reports_opposite" and ruling.opposite is not None:
         title = evidence.papers[ruling.opposite.paper].paper.title
-        message = f"The question takes for granted what an abstract seems to deny. “{title}” says: “{ruling.opposite.text}”"
+        said = f"“{title}” says: “{ruling.opposite.text}”"
+        message = f"The question takes for granted what an abstract seems to deny. {said}"
         return Abstention("reports_opposite", message, nearest)
     if ruling.refusal == "not_reported":
         message = (

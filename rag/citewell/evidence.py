@@ -1,7 +1,7 @@
 """Evidence: the sentences of the best papers, each with what speaks for it as an answer.
 
 Everything here is arithmetic over vectors that retrieval already holds and stems of the sentences; no model
-runs. Weights of the features are fitted by `eval/fit_sentences.py` and stored in `data/sentences.json`.
+runs. Weights of the features are fitted by `python -m citewell_eval.fit` and stored in `data/sentences.json`.
 """
 
 from __future__ import annotations

@@ -50,7 +50,8 @@ _FOCUS = re.compile(
 )
 _GENERIC = frozenset(
     content_stems(
-        "method methods approach approaches technique techniques model models algorithm algorithms way idea kind sort type "
+        "method methods approach approaches technique techniques model models algorithm algorithms way idea kind "
+        "sort type "
         "thing problem framework system reason main new two three part"
     )
 )

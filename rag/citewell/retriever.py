@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from citewell.corpus.clean import search_form
 from citewell.errors import CollectionError, UsageError
 from citewell.index import Collection, Snapshot
 from citewell.library import Filters, Manifest, StoredPassages
 from citewell.settings import Settings
 from citewell.text import STOPWORDS, words
-from citewell.corpus.clean import search_form
 
 _CHUNKS_PER_PAPER = 2  # nearest chunks asked for, as a multiple of the candidates wanted
 
