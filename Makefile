@@ -45,7 +45,6 @@ lint: $(STAMP) ## Check style and formatting
 
 types: $(STAMP) ## Check types
 	@$(VENV)/bin/python -m mypy $(ARGS)
-	@$(VENV)/bin/python -m mypy tests --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls
 
 lock: ## Write the locks again from pyproject.toml (ARGS=--upgrade takes newer versions)
 	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
