@@ -44,7 +44,7 @@ def shared_dir() -> Path:
     pytest.skip(reason)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The development data, see `shared_dir`."""
     return shared_dir()
