@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import unicodedata
 from pathlib import Path
@@ -131,13 +132,10 @@ def test_an_answer_has_numbered_sentences_then_their_sources() -> None:
         "2. Forty hives were watched. [2]",
         "",
         "Sources",
-        "[1] Bees [and] lavender: a [bold]field[/bold] study",
-        "    page 000 · Aug 22; page 003",
-        "    https://example.org/bees",
-        "    bees-1a2b3c4d",
-        "    “Bees visit lavender twice as often as thyme.”",
-        "[2] the same abstract as [1]",
-        "    “Forty hives were watched.”",
+        "[1] [2] Bees [and] lavender: a [bold]field[/bold] study",
+        "        page 000 · Aug 22; page 003",
+        "        https://example.org/bees",
+        "        bees-1a2b3c4d",
         "",
         "1,532 abstracts → 41 matched → 8 read → 1 cited",
         "quotes · minilm · collection 01234567 · confidence 0.87 · 0.13 s",
@@ -145,7 +143,16 @@ def test_an_answer_has_numbered_sentences_then_their_sources() -> None:
 
 
 def test_a_source_whose_paper_is_gone_is_still_shown() -> None:
-    assert "[1] Bees [and] lavender" in shown(show_answer(answer(), {}))
+    assert "[1] [2] Bees [and] lavender" in shown(show_answer(answer(), {}))
+
+
+def test_a_quote_is_shown_below_its_source_where_the_sentence_says_it_in_other_words() -> None:
+    drafted = answer()
+    reworded = dataclasses.replace(drafted.sentences[0], text="Lavender is visited most.", verdict="verified")
+    drafted = dataclasses.replace(drafted, sentences=(reworded, *drafted.sentences[1:]))
+    printed = shown(show_answer(drafted, {}))
+    assert "“Bees visit lavender twice as often as thyme.”" in printed
+    assert "“Forty hives were watched.”" not in printed
 
 
 def test_an_abstention_says_so_and_names_the_nearest_papers_as_no_answer() -> None:
@@ -153,8 +160,8 @@ def test_an_abstention_says_so_and_names_the_nearest_papers_as_no_answer() -> No
         "Nothing is about this.",
         "",
         "Nearest papers (not an answer):",
-        "1 0.50 Bees [and] lavender: a [bold]field[/bold] study",
-        "       bees-1a2b3c4d",
+        "1 Bees [and] lavender: a [bold]field[/bold] study",
+        "  bees-1a2b3c4d",
         "",
         "1,532 abstracts → 41 matched → 8 read → 0 cited",
         "quotes · minilm · collection 01234567 · confidence 0.87 · 0.13 s",

@@ -21,6 +21,7 @@ from citewell.settings import load_settings
 from citewell.terminal import (
     IngestBar,
     clean,
+    counted,
     labelled,
     make_console,
     rejection_lines,
@@ -257,7 +258,9 @@ def describe(assistant: Assistant) -> str:
     library = assistant.collection.library
     listings = library.listings()
     sources = len({source for source, _, _ in listings})
-    parts = [f"{library.manifest().papers:,} papers", f"{sources:,} listing{'s' if sources != 1 else ''}"]
+    parts = [counted(library.manifest().papers, "paper")]
+    if sources:
+        parts.append(counted(sources, "listing"))
     dates = {key: date for _, date, _ in listings if date and (key := date_key(date))}
     if dates and len({len(key) for key in dates}) == 1:  # dates with and without a year have no order
         first, last = dates[min(dates)], dates[max(dates)]

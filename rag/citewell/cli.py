@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from citewell import __version__
 from citewell.errors import CitewellError, CorpusError, UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +66,8 @@ def _report(error: Exception, debug: bool) -> int:
         cure = "" if debug else " Run `citewell doctor`, or repeat with --debug to see where."
         message = f"{type(error).__name__}: {message}.{cure}"
     _notify(message)
+    if isinstance(error, OSError):  # a full disk, a file that may not be read
+        return 2
     return error.exit_status if isinstance(error, CitewellError) else 1
 
 
@@ -97,6 +98,16 @@ class _Parser(argparse.ArgumentParser):
         return f"unknown command {found[1]!r}" + (f": perhaps you mean {close[0]}" if close else "")
 
 
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print("citewell", version("citewell"))
+        parser.exit()
+
+
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     options, unknown = _parser().parse_known_args(arguments)
     if unknown:
@@ -112,7 +123,7 @@ def _parser() -> _Parser:
         parents=[shared],
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"citewell {__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def command(name: str, about: str) -> argparse.ArgumentParser:

@@ -84,7 +84,7 @@ def show_answer(answer: Answer, papers: Mapping[str, Paper]) -> RenderableType:
         parts.append(_abstention(answer.abstention))
     else:
         parts += [_sentence(answer, number) for number in range(1, len(answer.sentences) + 1)]
-        parts += [Text(), Text("Sources", style="bold"), *_sources(answer.citations, papers)]
+        parts += [Text(), Text("Sources", style="bold"), *_sources(answer, papers)]
     parts += [Text(), coverage_line(answer), engine_line(answer)]
     return Group(*parts)
 
@@ -95,20 +95,19 @@ def _sentence(answer: Answer, number: int) -> RenderableType:
     return labelled(f"{number}.", Text.assemble(clean(sentence.text), " ", (marks, _MARK)))
 
 
-def _sources(citations: Sequence[Citation], papers: Mapping[str, Paper]) -> list[RenderableType]:
-    shown: dict[str, int] = {}
+def _sources(answer: Answer, papers: Mapping[str, Paper]) -> list[RenderableType]:
+    """Returns one block a cited paper; a quote is shown unless it stands above, as a sentence of its own."""
+    said = {sentence.text for sentence in answer.sentences}
+    cited: dict[str, list[Citation]] = {}
+    for citation in answer.citations:
+        cited.setdefault(citation.paper_id, []).append(citation)
     sources = []
-    for citation in citations:
-        first = shown.setdefault(citation.paper_id, citation.number)
-        if first == citation.number:
-            about = [Text(clean(citation.title), style="bold")]
-            about += [
-                Text(line, style=_MODEST) for line in _provenance(citation, papers.get(citation.paper_id))
-            ]
-        else:
-            about = [Text(f"the same abstract as [{first}]", style=_MODEST)]
-        quote = Text(f"“{clean(citation.quote)}”", style=_QUOTE)
-        sources.append(labelled(f"[{citation.number}]", Group(*about, quote), _MARK))
+    for paper_id, citations in cited.items():
+        about = [Text(clean(citations[0].title), style="bold")]
+        about += [Text(line, style=_MODEST) for line in _provenance(citations[0], papers.get(paper_id))]
+        about += [Text(f"“{clean(c.quote)}”", style=_QUOTE) for c in citations if c.quote not in said]
+        numbers = " ".join(f"[{citation.number}]" for citation in citations)
+        sources.append(labelled(numbers, Group(*about), _MARK))
     return sources
 
 
@@ -138,14 +137,15 @@ def _abstention(abstention: Abstention) -> RenderableType:
     parts: list[RenderableType] = [Text(clean(abstention.message))]
     if abstention.nearest:
         parts += [Text(), Text("Nearest papers (not an answer):", style=_MODEST)]
-        parts.append(search_table(abstention.nearest))
+        # Without scores: they are relative to each other and would look like confidence.
+        parts += [labelled(f"{result.rank}", _titled(result)) for result in abstention.nearest]
     return _Refusal(Group(*parts))
 
 
 def coverage_line(answer: Answer) -> Text:
     """Returns how far the question reached: "532 abstracts → 41 matched → 8 read → 3 cited"."""
     coverage = answer.coverage
-    counts = f"{_count(coverage.papers, 'abstract')} → {coverage.matched:,} matched → {coverage.read:,} read"
+    counts = f"{counted(coverage.papers, 'abstract')} → {coverage.matched:,} matched → {coverage.read:,} read"
     return Text(f"{counts} → {coverage.cited:,} cited", style=_MODEST)
 
 
@@ -171,11 +171,15 @@ def search_table(results: Sequence[SearchResult]) -> RenderableType:
         *(
             labelled(
                 f"{result.rank:>{width}} {result.score:.2f}",
-                Text.assemble(clean(result.title), "\n", (clean(result.paper_id), _MODEST)),
+                _titled(result),
             )
             for result in results
         )
     )
+
+
+def _titled(result: SearchResult) -> Text:
+    return Text.assemble(clean(result.title), "\n", (clean(result.paper_id), _MODEST))
 
 
 def show_paper(paper: Paper, quoted: Citation | None = None) -> RenderableType:
@@ -203,7 +207,7 @@ def show_stats(stats: Mapping[str, object]) -> RenderableType:
     rows = []
     for name, value in stats.items():
         if name == "listings" and isinstance(value, list):
-            lines = [f"{_count(item['papers'], 'paper')}  {_listing_of(item)}" for item in value]
+            lines = [f"{counted(item['papers'], 'paper')}  {_listing_of(item)}" for item in value]
             rows.append((name, "\n".join(lines) or "none"))
         elif name == "bytes" and isinstance(value, dict):
             rows.append((name, " · ".join(f"{part} {size(int(count))}" for part, count in value.items())))
@@ -233,8 +237,10 @@ def report_line(report: IngestReport, data_dir: Path) -> Text:
     counts.append((report.duplicates, "repeated" if report.duplicates else ""))
     told = ", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing new"
     rejected = f", {len(report.rejected):,} rejected" if report.rejected else ""
-    entries = _count(report.entries, "entry", "entries")
-    line = f"Read {entries} of {_count(report.papers, 'paper')}: {told}{rejected}, in {report.seconds:.1f} s."
+    entries = counted(report.entries, "entry", "entries")
+    line = (
+        f"Read {entries} of {counted(report.papers, 'paper')}: {told}{rejected}, in {report.seconds:.1f} s."
+    )
     return Text(f"{line} Collection: {clean(str(data_dir))}")
 
 
@@ -291,7 +297,7 @@ class IngestBar:
         self._papers += count
         with suppress(ZeroDivisionError):  # no time has passed
             rate = self._papers / (self._bar.tasks[-1].elapsed or 0.0)
-            self._bar.update(self._task, papers=f"{_count(self._papers, 'paper')}, {rate:.0f}/s")
+            self._bar.update(self._task, papers=f"{counted(self._papers, 'paper')}, {rate:.0f}/s")
 
 
 def _bar(console: Console) -> RichProgress:
@@ -320,7 +326,8 @@ def size(count: int) -> str:
     return f"{value:,.1f} TB"
 
 
-def _count(number: int, one: str, many: str | None = None) -> str:
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Returns a number with its noun: "1 paper", "1,532 papers"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
