@@ -157,3 +157,11 @@ def test_a_file_that_vanishes_is_reported(tmp_path: Path) -> None:
     next(results)
     (tmp_path / "b.txt").unlink()
     assert [result.reason for result in results if isinstance(result, Rejection)] == ["file is gone"]
+
+
+def test_a_collection_inside_a_folder_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("library.db", "write.lock", "notes.txt"):
+        (tmp_path / "data" / name).write_text("x")
+    (tmp_path / "page.txt").write_text("x")
+    assert discover([tmp_path]) == [tmp_path / "page.txt"]

@@ -19,6 +19,9 @@ _REASONS = {
 }
 
 
+_OWN_FILES = {"library.db", "write.lock"}
+
+
 def discover(paths: Sequence[Path]) -> list[Path]:
     """The files to read: folders are searched in sorted order, hidden names inside them are skipped.
 
@@ -65,6 +68,8 @@ def _visit(start: Path, seen: set[str], found: list[Path | Rejection]) -> None:
         except OSError as error:
             found.append(Rejection(printable(path), None, f"folder cannot be listed: {os_reason(error)}"))
             continue
+        if path != start and _OWN_FILES <= set(names):
+            continue  # a collection inside a folder of files is no input
         waiting.extend(path / name for name in reversed(names))
 
 
