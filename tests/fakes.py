@@ -76,7 +76,7 @@ def word(number: int) -> str:
 
 
 def paper(number: int, version: int = 0) -> Paper:
-    """A paper that alone holds `word(number)`, and in this version alone `word(10_000 * version + number)`."""
+    """A paper that alone holds `word(number)`, and `word(10_000 * version + number)` in this version."""
     own, changed = word(number), word(10_000 * version + number)
     topic = ("coral", "glacier", "violin", "pollen", "granite")[number % 5]
     return Paper(
@@ -87,6 +87,12 @@ def paper(number: int, version: int = 0) -> Paper:
         paper_id=f"p{number}",
         listings=(Listing(f"page{number % 3}.txt", f"Aug {number % 28 + 1}"),),
     )
+
+
+def words_of(number: int, version: int = 0) -> str:
+    """All that a paper says, as a question that nothing but the paper answers best."""
+    asked = paper(number, version)
+    return f"{asked.title} {asked.abstract}"
 
 
 def entries(papers: Sequence[Paper]) -> list[Entry]:

@@ -40,7 +40,9 @@ WORDS = st.sampled_from(
     "Learning sparse ell_2 Fr\\'echet caf\u00e9 \u4e2d\u6587 FD_{DINOv2}: (GANs), 25times $x$ are? a".split()
 )
 # A title of several questions reads like an abstract when its own has gone missing: no rule can tell.
-TITLES = st.lists(WORDS.filter(lambda word: "?" not in word), min_size=1, max_size=12).map(lambda words: f"The {' '.join(words)}")
+TITLES = st.lists(WORDS.filter(lambda word: "?" not in word), min_size=1, max_size=12).map(
+    lambda words: f"The {' '.join(words)}"
+)
 SENTENCES = st.lists(WORDS, min_size=5, max_size=12).map(lambda words: f"We {' '.join(words)} do.")
 ABSTRACTS = st.lists(SENTENCES, min_size=4, max_size=9).map(" ".join)
 PAPERS = st.lists(st.tuples(TITLES, ABSTRACTS), min_size=1, max_size=6)

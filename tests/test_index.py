@@ -241,7 +241,9 @@ def test_papers_of_an_abandoned_change_of_model_get_vectors_of_the_one_in_use(da
     with Assistant.open(data, embedder=HashEmbedder()) as assistant:
         ingest(assistant, PAPERS)
         with Assistant.open(data, embedder=new) as writer, pytest.MonkeyPatch.context() as patch:
-            patch.setattr(writer.collection.store, "build", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr(
+                writer.collection.store, "build", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+            )
             with pytest.raises(KeyboardInterrupt):
                 ingest(writer, [paper(40), paper(41)])
         assert "p40" in [result.paper_id for result in assistant.search(word(40), k=2)]

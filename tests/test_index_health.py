@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,13 @@ import pytest
 from citewell import Assistant
 from citewell.errors import CollectionError
 from citewell.library import Library
-from citewell.store import Generation, VectorStore
-from fakes import HashEmbedder, entries, paper, word
+from citewell.store import Generation, PaperVectors, VectorStore
+from fakes import HashEmbedder, entries, paper, words_of
+from numpy.typing import NDArray
 
-PAPERS = [paper(number) for number in range(360)]  # 1,080 chunks: Chroma persists their graph, not the abstracts'
+PAPERS = [
+    paper(number) for number in range(360)
+]  # 1,080 chunks: Chroma persists their graph, not the abstracts'
 REPAIR = "The vector index is missing or damaged; bringing it up to date from the library."
 
 
@@ -54,7 +58,7 @@ def assert_all_found(data: Path, messages: list[str] | None = None) -> None:
     embedder = HashEmbedder()
     with Assistant.open(data, embedder=embedder, notify=told.append) as assistant:
         for number in (0, 181, 359):
-            assert assistant.search(word(number), k=1)[0].paper_id == f"p{number}"
+            assert assistant.search(words_of(number), k=1)[0].paper_id == f"p{number}"
         snapshot = assistant.collection.snapshot()
         assert snapshot.generation is not None
         rows = [stored.row for stored in assistant.collection.library.iterate()]
@@ -139,13 +143,12 @@ def test_an_index_with_the_right_count_that_finds_nothing_is_made_again(data: Pa
             rows = [stored.row for stored in assistant.collection.library.iterate()]
             right = assistant.collection._vectors(rows, manifest)
         made.add(
-            replace_vectors(vector.paper_id, noise.normal(size=(1 + len(vector.chunks), 32))) for vector in right
+            replace_vectors(vector.paper_id, noise.normal(size=(1 + len(vector.chunks), 32)))
+            for vector in right
         )
         assert made.count() == 360
 
-    def replace_vectors(paper_id: str, wrong: np.ndarray) -> object:
-        from citewell.store import PaperVectors
-
+    def replace_vectors(paper_id: str, wrong: NDArray[np.float64]) -> PaperVectors:
         return PaperVectors(paper_id, wrong[0].astype(np.float32), wrong[1:].astype(np.float32))
 
     name = VectorStore(data / "vectors").build("", mislead)
@@ -180,7 +183,7 @@ def test_many_papers_with_one_text_are_no_damage(tmp_path: Path) -> None:
     with Assistant.open(tmp_path / "data", embedder=HashEmbedder(), notify=told.append) as assistant:
         assert assistant.collection.ingest(entries(same)).added == 60
     with Assistant.open(tmp_path / "data", embedder=HashEmbedder(), notify=told.append) as assistant:
-        assert len(assistant.search(word(0), k=100)) == 60
+        assert len(assistant.search(words_of(0), k=100)) == 60
         assert assistant.collection.snapshot().generation is not None
     assert told == []
 
@@ -231,9 +234,9 @@ def test_a_full_disk_while_the_index_is_built_leaves_the_one_in_use(
                 assistant.collection.ingest(entries([paper(400)]))
         assert generation(data) == before
         assert [path.name for path in (data / "vectors").iterdir()] == [before.name]
-        assert assistant.search(word(3), k=1)[0].paper_id == "p3"
+        assert assistant.search(words_of(3), k=1)[0].paper_id == "p3"
         assert assistant.collection.ingest(entries([paper(400)])).embedded == 0
-        assert assistant.search(word(400), k=1)[0].paper_id == "p400"
+        assert assistant.search(words_of(400), k=1)[0].paper_id == "p400"
         assert generation(data) != before
 
 
@@ -244,10 +247,10 @@ def test_a_full_disk_while_papers_are_stored_loses_nothing(data: Path) -> None:
         db.execute(f"PRAGMA max_page_count = {pages + 2}")
         with pytest.raises(CollectionError, match="database or disk is full"):
             assistant.collection.ingest(entries([paper(number) for number in range(400, 900)]))
-        assert assistant.search(word(3), k=1)[0].paper_id == "p3"
+        assert assistant.search(words_of(3), k=1)[0].paper_id == "p3"
         db.execute("PRAGMA max_page_count = 1000000")
         assistant.collection.ingest(entries([paper(number) for number in range(400, 410)]))
-        assert assistant.search(word(409), k=1)[0].paper_id == "p409"
+        assert assistant.search(words_of(409), k=1)[0].paper_id == "p409"
         assert assistant.collection.library.check() is None
 
 
@@ -270,19 +273,19 @@ _READER = """
 import json, os, sys
 from citewell import Assistant
 from citewell.errors import CollectionError
-from fakes import HashEmbedder, entries, paper, word
+from fakes import HashEmbedder, entries, paper, words_of
 import chromadb.api.rust, citewell.gate
 data, scratch, warm = sys.argv[1:]
 with Assistant.open(warm, embedder=HashEmbedder()) as assistant:  # what follows imports nothing any more
     assistant.collection.ingest(entries([paper(0)]))
-    assistant.search(word(0))
+    assistant.search(words_of(0))
 if os.getuid() == 0:  # to whom nothing is read-only
     os.setgid(65534)
     os.setuid(65534)
 assert not os.access(data, os.W_OK)
 told = []
 with Assistant.open(data, embedder=HashEmbedder(), notify=told.append) as assistant:
-    ids = [assistant.search(word(number), k=1)[0].paper_id for number in (0, 181, 359)]
+    ids = [assistant.search(words_of(number), k=1)[0].paper_id for number in (0, 181, 359)]
     held = assistant.collection.snapshot().generation.count()
     try:
         assistant.collection.ingest(entries([paper(400)]))
@@ -296,8 +299,6 @@ print(json.dumps({"ids": ids, "held": held, "told": told, "refused": refused, "l
 def test_a_read_only_folder_answers(data: Path, tmp_path: Path) -> None:
     # A folder of its own below /tmp: another user may not enter those of pytest.
     (tmp_path / "warm").mkdir()
-    import tempfile
-
     with tempfile.TemporaryDirectory() as name:
         open_to_all = Path(name)
         copy = Path(shutil.copytree(data, open_to_all / "data"))

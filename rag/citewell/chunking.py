@@ -19,8 +19,9 @@ from citewell.types import Span
 if TYPE_CHECKING:
     import tiktoken
 
-CHUNKER_VERSION = "sentence-1"
+CHUNKER_VERSION = "sentence-2"
 _MIN_WORDS = 3
+_LIST_MARKER = re.compile(r"\(?(?:[0-9]{1,3}|[ivx]{1,4})[.)]")
 _LIST_MARKERS = re.compile(r"\s*(?:\(?[0-9ivx]{1,4}[.)]\s+)+")
 _IDEOGRAPHIC_STOP = re.compile(r"(?<=[。！？])")
 _BREAKS = (re.compile(r"[;:]\s"), re.compile(r",\s"), re.compile(r"\s"))
@@ -51,13 +52,16 @@ def sentence_spans(text: str) -> list[Span]:
         if span.start == span.end:
             continue
         piece = text[span.start : span.end]
-        # "et. al" and the like: a sentence does not open with a small letter.
-        if spans and (_too_short(piece) or piece[0].islower()):
+        before = text[spans[-1].start : spans[-1].end] if spans else ""
+        if _LIST_MARKER.fullmatch(before) or (len(spans) == 1 and _too_short(before)):
             spans[-1] = Span(spans[-1].start, span.end)
-        elif len(spans) == 1 and _too_short(text[spans[0].start : spans[0].end]):
-            spans[0] = Span(spans[0].start, span.end)
+        # "et. al" and the like: a sentence does not open with a small letter.
+        elif spans and not _LIST_MARKER.fullmatch(piece) and (_too_short(piece) or piece[0].islower()):
+            spans[-1] = Span(spans[-1].start, span.end)
         else:
             spans.append(span)
+    if len(spans) > 1 and _LIST_MARKER.fullmatch(text, *spans[-1]):
+        spans[-2:] = [Span(spans[-2].start, spans[-1].end)]
     return spans
 
 
@@ -105,13 +109,14 @@ def _trim(text: str, start: int, end: int) -> Span:
 
 
 def _too_short(piece: str) -> bool:
-    return len(piece.split()) < _MIN_WORDS and len(piece) < 12
+    # In bytes, since a few ideographs are a sentence.
+    return len(piece.split()) < _MIN_WORDS and len(piece.encode("utf-8", "replace")) < 12
 
 
 def _fit(text: str, span: Span, max_tokens: int) -> list[Span]:
     piece = text[span.start : span.end]
     # A token is at least one byte, so a short enough piece needs no counting.
-    if len(piece) == 1 or len(piece.encode("utf-8", "replace")) <= max_tokens:
+    if len(piece) == 1 or len(piece.encode("utf-8", "surrogatepass")) <= max_tokens:
         return [span]
     if count_tokens(piece) <= max_tokens:
         return [span]

@@ -64,6 +64,7 @@ class Collection:
         self._loading = threading.Lock()
         self._snapshot: Snapshot | None = None
         self._retired: Generation | None = None
+        self._complaint = ""
         self._guard = threading.Lock()
         self.store = VectorStore(settings.data_dir / "vectors")
         library_path = settings.data_dir / "library.db"
@@ -205,11 +206,17 @@ class Collection:
         except CollectionBusyError:
             return found  # the writer publishes another one
         except CollectionError as error:
-            self._notify(f"The vector index {why} and stays so: {error}")
+            self._complain(f"The vector index {why} and stays so: {error}")
             return found
         if found.generation is not None:
             found.generation.close()
         return self._published()
+
+    def _complain(self, message: str) -> None:
+        """Tells of a state that lasts, once and not with every question."""
+        if message != self._complaint:
+            self._complaint = message
+            self._notify(message)
 
     def _published(self) -> Snapshot:
         """Opens the generation in use; it is None if it is missing or damaged."""
@@ -255,7 +262,7 @@ class Collection:
         manifest = self.library.manifest()
         held = manifest.fingerprint == recipe.fingerprint and self.store.holds(manifest.generation)
         if held and not afresh and not self._stale(manifest):
-            self.store.sweep_unfinished()
+            self.store.sweep_leftovers(manifest.generation)
             return False
         base = manifest.generation if held and not afresh else ""
         try:

@@ -73,7 +73,7 @@ class Generation:
         self.path = path
         self._scratch = scratch
         self._counts: dict[str, int] = {}
-        with _translated(path), _OPENING:
+        with _translated(path, "cannot be opened"), _OPENING:
             self._client = _client(path)
             try:
                 self._collections = {
@@ -214,7 +214,7 @@ class VectorStore:
             return Generation(path)
         scratch = tempfile.TemporaryDirectory(prefix="citewell-index-")
         try:
-            with _translated(path):
+            with _translated(path, "cannot be opened"):
                 copy = _writable_copy(path, Path(scratch.name))
             return Generation(copy, scratch=scratch)
         except BaseException:
@@ -256,11 +256,12 @@ class VectorStore:
             if path.name not in keep:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def sweep_unfinished(self) -> None:
-        """Deletes what a killed writer left half-built; hold the write lock."""
-        for path in self._folders():
-            if path.name.startswith(_BUILDING):
-                shutil.rmtree(path, ignore_errors=True)
+    def sweep_leftovers(self, current: str) -> None:
+        """Deletes what killed writers left, except the last generation before the current one."""
+        others = [path for path in self._folders() if path.name != current]
+        finished = [path for path in others if not path.name.startswith(_BUILDING)]
+        before = max(finished, key=lambda path: path.stat().st_mtime_ns, default=None)
+        self.sweep([current, before.name if before else ""])
 
     def size(self) -> int:
         """Returns the bytes on disk of all generations."""
@@ -312,11 +313,10 @@ def _writable_copy(path: Path, folder: Path) -> Path:
     copy = folder / path.name
     kept = json.loads((path / _CHECKSUMS).read_text())
     shutil.copytree(path, copy, ignore=lambda at, names: [n for n in names if f"{Path(at).name}/{n}" in kept])
+    for own in (copy, *copy.rglob("*")):
+        own.chmod(own.stat().st_mode | 0o600)
     for name in kept:
         (copy / name).symlink_to((path / name).resolve())
-    for own in (copy, *copy.rglob("*")):
-        if not own.is_symlink():
-            own.chmod(own.stat().st_mode | 0o600)
     return copy
 
 

@@ -262,7 +262,8 @@ class LibraryWriter:
         return f"{wanted}~{hashlib.sha256(chr(10).join(keys).encode()).hexdigest()[:8]}"
 
     def _add_aliases(self, row: int, keys: Sequence[str]) -> None:
-        self._db.executemany("INSERT OR IGNORE INTO aliases VALUES (?, ?)", [(key, row) for key in keys])
+        for key in keys:
+            self._db.execute("INSERT OR IGNORE INTO aliases VALUES (?, ?)", (key, row))
 
     def _add_listings(self, row: int, listings: Sequence[Listing]) -> bool:
         changed = False

@@ -1,0 +1,283 @@
+"""The library: what is one paper, what is kept of it, and which papers a filter or a word leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from citewell.errors import CollectionError, NoCollectionError
+from citewell.library import (
+    Filters,
+    Library,
+    LibraryWriter,
+    Recipe,
+    Stored,
+    create,
+)
+from citewell.types import Listing, Paper, Span
+
+T, A = "Coral Reefs under Heat", "Reefs bleach when the sea stays warm."
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    create(tmp_path / "library.db")
+    opened = Library(tmp_path / "library.db")
+    yield opened
+    opened.close()
+
+
+def put(library: Library, *papers: Paper) -> list[Stored]:
+    """Puts papers in one run."""
+    writer = LibraryWriter(library)
+    with writer.transaction():
+        return [writer.put(paper) for paper in papers]
+
+
+# --- what is one paper ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Paper(T, A), Paper("coral reefs — under HEAT!", A)),
+        (Paper(T, A, arxiv_id="2301.00001v2"), Paper("Renamed", A, arxiv_id="arXiv:2301.00001")),
+        (Paper(T, A, doi="10.1000/Reefs"), Paper("Renamed", A, doi="https://doi.org/10.1000/reefs")),
+        (Paper(T, A, paper_id="12"), Paper(T, "Another abstract.", paper_id="12")),
+        (Paper(T, A, arxiv_id="2301.00001"), Paper(T, A)),
+        (Paper(T, A), Paper(T, A, doi="10.1000/reefs")),
+        (Paper(T, A, paper_id="12"), Paper(T, A, arxiv_id="2301.00001")),
+    ],
+)
+def test_one_paper_under_two_records(library: Library, one: Paper, other: Paper) -> None:
+    first, second = put(library, one, other)
+    assert (first.outcome, second.outcome) == ("added", "duplicate")
+    assert first.row == second.row
+    (again,) = put(library, other)
+    assert again.row == first.row
+    assert library.manifest().papers == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Paper(T, A, paper_id="12"), Paper(T, A, paper_id="13")),
+        (Paper(T, A, paper_id="12"), Paper("Another title", A, paper_id="12")),
+        (Paper(T, A, arxiv_id="2301.00001"), Paper(T, A, arxiv_id="2301.00002")),
+        (Paper(T, A, doi="10.1000/one"), Paper(T, A, doi="10.1000/two")),
+        (Paper("???", A), Paper("!!!", A)),
+        (Paper("珊瑚", A), Paper("氷河", A)),
+    ],
+)
+def test_two_papers(library: Library, one: Paper, other: Paper) -> None:
+    for outcome in ("added", "unchanged"):  # the second time, each is known
+        assert [stored.outcome for stored in put(library, one, other)] == [outcome, outcome]
+    assert library.manifest().papers == 2
+    assert len(set(library.ids([1, 2]).values())) == 2
+
+
+def test_an_identifier_learnt_later_identifies_from_then_on(library: Library) -> None:
+    put(library, Paper(T, A))
+    put(library, Paper(T, A, arxiv_id="2301.00001"))
+    (renamed,) = put(library, Paper("Reefs, second version", A, arxiv_id="2301.00001"))
+    (by_old_title,) = put(library, Paper(T, A))
+    assert renamed.row == by_old_title.row == 1
+    (other,) = put(library, Paper(T, A, arxiv_id="2301.00009"))
+    assert other.outcome == "added"
+
+
+def test_an_identifier_learnt_from_a_repeat_identifies_from_then_on(library: Library) -> None:
+    put(library, Paper(T, A), Paper(T, A, arxiv_id="2301.00001", doi="10.1000/reefs"))
+    assert put(library, Paper("Renamed", A, doi="10.1000/reefs"))[0].row == 1
+
+
+@pytest.mark.parametrize(
+    ("paper", "paper_id"),
+    [
+        (Paper(T, A, paper_id="12", arxiv_id="2301.00001"), "12"),
+        (Paper(T, A, arxiv_id="2301.00001v3", doi="10.1000/reefs"), "arxiv:2301.00001"),
+        (Paper(T, A, doi="10.1000/reefs"), "doi:10.1000/reefs"),
+        (Paper(T, A), "coral-reefs-under-heat-"),
+    ],
+)
+def test_ids_come_from_the_strongest_identity(library: Library, paper: Paper, paper_id: str) -> None:
+    put(library, paper)
+    assert library.ids([1])[1].startswith(paper_id)
+
+
+def test_an_id_that_is_taken_gets_a_suffix_that_does_not_depend_on_the_day(tmp_path: Path) -> None:
+    found = []
+    for name in ("one.db", "other.db"):
+        create(tmp_path / name)
+        library = Library(tmp_path / name)
+        put(library, Paper(T, A, paper_id="12"), Paper("Another title", A, paper_id="12"))
+        found.append(library.ids([1, 2]))
+        library.close()
+    assert found[0] == found[1]
+    assert found[0][1] == "12"
+    assert found[0][2].startswith("12~")
+
+
+# --- what is kept --------------------------------------------------------------------------------------
+
+
+def test_everything_about_a_paper_comes_back_as_given(library: Library) -> None:
+    given_paper = Paper(
+        title='  A "quoted" \\ title\u2028 with\ttabs ',
+        abstract="α → β\0γ 🙂\r\ne\u0301",
+        paper_id="x/1",
+        listings=(Listing("page.txt", "Aug 22"), Listing("page.txt"), Listing("other; page")),
+        authors=("Ana Díaz", 'J. "Jack" O\'Neil', "李 雷"),
+        year=2021,
+        url="https://example.org/?a=b&c=%20",
+        doi="10.1000/ABC",
+        arxiv_id="2301.00001v2",
+        categories=("cs.IR", "Économie"),
+    )
+    put(library, given_paper)
+    assert library.paper("x/1") == given_paper
+    assert library.paper("x/2") is None
+
+
+def test_what_later_records_say_completes_a_paper(library: Library) -> None:
+    listing = Listing("trending.txt", "Aug 22")
+    full = Paper(T, A, authors=("Ana Díaz",), year=2021, url="https://a.b", categories=("cs.IR",))
+    put(library, Paper(T, A, listings=(listing,), year=2020), full)
+    assert library.papers([1])[1] == replace(
+        full, listings=(listing,), year=2020, paper_id=library.ids([1])[1]
+    )
+    (stored,) = put(library, replace(full, authors=(), year=2022))
+    assert stored.outcome == "updated"
+    kept = library.papers([1])[1]
+    assert (kept.year, kept.authors, kept.listings) == (2022, ("Ana Díaz",), (listing,))
+
+
+def test_a_repeat_does_not_change_what_the_first_record_says(library: Library) -> None:
+    put(library, Paper(T, A, year=2020), Paper(T, "Another abstract.", year=1999))
+    assert (library.papers([1])[1].abstract, library.papers([1])[1].year) == (A, 2020)
+
+
+def test_a_listing_is_kept_once(library: Library) -> None:
+    shown = (Listing("a.txt", "Aug 22"), Listing("a.txt"), Listing("a.txt", "Aug 23"))
+    for _ in range(2):
+        put(library, Paper(T, A, listings=shown), Paper(T, A, listings=shown[:2]))
+    assert library.papers([1])[1].listings == shown
+    assert sorted(library.listings(), key=str) == sorted(
+        (one.source, one.date, 1) for one in shown if one.date
+    ) + [("a.txt", None, 1)]
+
+
+def test_a_removed_paper_can_come_back(library: Library) -> None:
+    put(library, Paper(T, A, arxiv_id="2301.00001"))
+    writer = LibraryWriter(library)
+    before = library.manifest()
+    with writer.transaction():
+        assert writer.remove("arxiv:2301.00001")
+        assert not writer.remove("arxiv:2301.00001")
+    assert library.manifest().papers == 0
+    assert library.manifest().digest == "0" * 32
+    assert library.lexical(["reefs"], 10, Filters(), 2.0) == []
+    (stored,) = put(library, Paper(T, A, arxiv_id="2301.00001"))
+    assert stored.outcome == "added"
+    assert library.manifest().digest == before.digest
+
+
+def test_a_transaction_that_fails_leaves_nothing(library: Library) -> None:
+    put(library, Paper(T, A))
+    before = library.manifest()
+    writer = LibraryWriter(library)
+    with suppress(ZeroDivisionError), writer.transaction():
+        writer.put(Paper("Another title", A))
+        writer.put(Paper(T, "Another abstract."))
+        raise ZeroDivisionError
+    assert library.manifest() == before
+    assert library.papers([1])[1].abstract == A
+    assert library.lexical(["another"], 10, Filters(), 2.0) == []
+    assert writer.seen == 0
+
+
+def test_looking_ahead_changes_nothing(library: Library) -> None:
+    writer = LibraryWriter(library)
+    before = library.manifest()
+    papers = [Paper(T, A), Paper("Another title", A), Paper(T, "Another abstract.")]
+    assert writer.standing(papers) == papers[:2]
+    assert (library.manifest(), writer.seen) == (before, 0)
+    with writer.transaction():
+        assert [writer.put(paper).outcome for paper in papers] == ["added", "added", "duplicate"]
+    assert writer.standing([papers[1], Paper("A third title", A)]) == [Paper("A third title", A)]
+
+
+def test_vectors_come_back_within_a_thousandth_of_a_cosine(library: Library) -> None:
+    writer = LibraryWriter(library)
+    rows = np.random.default_rng(0).normal(size=(4, 384))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    spans = (Span(0, 5), Span(6, 12), Span(13, 20))
+    with writer.transaction():
+        writer.put(Paper(T, A))
+        writer.adopt(Recipe("minilm", "one", 384))
+        writer.adopt(Recipe("other", "two", 3))  # the first stands
+        writer.add_passages(Paper(T, A), "one", spans, rows)
+    manifest = library.manifest()
+    assert manifest.recipe == Recipe("minilm", "one", 384)
+    passages = library.passages([1], manifest)[1]
+    assert passages.spans == spans
+    got = np.vstack([passages.abstract[None, :], passages.chunks])
+    assert np.abs((got * rows).sum(axis=1) - 1).max() < 1e-3
+    assert writer.count_without_passages("two") == 1
+    assert writer.missing([Paper(T, A), Paper(T, "new"), Paper(T, "new")], "one") == [Paper(T, "new")]
+    writer.prune({"two"})
+    assert writer.without_passages("one", limit=5) == [1]
+
+
+def test_what_is_no_library_is_told(tmp_path: Path) -> None:
+    with pytest.raises(NoCollectionError, match="No collection at .*Build one with `citewell ingest FILES"):
+        Library(tmp_path / "library.db")
+    (tmp_path / "library.db").write_text("not a database, but long enough to be taken for one" * 100)
+    with pytest.raises(CollectionError, match="file is not a database"):
+        Library(tmp_path / "library.db")
+    (tmp_path / "library.db").write_bytes(b"")
+    with pytest.raises(CollectionError, match="has schema 0"):
+        Library(tmp_path / "library.db")
+
+
+# --- the lexical index ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "term", ["NEAR(", '"', '""', "*", "^", ":", "a AND b", "title:one", "{a}", "-", "🙂", "\0", "", "'"]
+)
+def test_nothing_in_a_term_is_an_operator(library: Library, term: str) -> None:
+    put(library, Paper("One", A, paper_id="1"), Paper("Two", A, paper_id="2"))
+    assert library.lexical([term], 10, Filters(), 2.0) == []
+    assert library.lexical_matches([term], Filters()) == 0
+    assert {row for row, _ in library.lexical(["bleach", term], 10, Filters(), 2.0)} == {1, 2}
+    assert library.lexical_matches(["bleach", term], Filters(papers=("2",))) == 1
+
+
+def test_words_are_found_by_stem_without_diacritics_and_a_title_weighs_more(library: Library) -> None:
+    put(
+        library,
+        Paper("Über Größe", "Nothing of the kind is measured here, in any of the places we went to."),
+        Paper("Something else", "The glaciers were measured over Größe, in any of the places we went to."),
+    )
+    assert [row for row, _ in library.lexical(["GLACIER"], 5, Filters(), 2.5)] == [2]
+    assert [row for row, _ in library.lexical(["große"], 5, Filters(), 2.5)] == [1, 2]
+    assert (
+        len(library.lexical([f"w{number}" for number in range(5_000)] + ["glacier"], 5, Filters(), 2.5)) == 1
+    )
+    assert library.lexical(["measure"], 1, Filters(), 2.5)[0][1] != 0
+    assert library.lexical([], 5, Filters(), 2.5) == []
+    assert library.document_frequencies(["measur", "glacier", "nowher"]) == {"measur": 2, "glacier": 1}
+    assert library.vocabulary("g", 7, 7) == {"glacier": 1}
+
+
+def test_a_changed_text_leaves_no_word_behind(library: Library) -> None:
+    put(library, Paper(T, A, paper_id="1"))
+    put(library, Paper(T, "Dunes wander with the wind.", paper_id="1"))
+    assert library.lexical(["bleach"], 5, Filters(), 2.0) == []
+    assert [row for row, _ in library.lexical(["dunes"], 5, Filters(), 2.0)] == [1]
+    assert library.document_frequencies(["bleach"]) == {}
