@@ -72,7 +72,7 @@ class HybridRetriever:
     def __init__(self, collection: Collection, settings: Settings) -> None:
         self._collection = collection
         self._settings = settings
-        self._kept: tuple[tuple[str, str], StoredPassages] | None = None
+        self._kept: tuple[tuple[int, str], StoredPassages] | None = None
 
     def retrieve(self, question: str, filters: Filters | None = None) -> Retrieval:
         """Returns the papers nearest to the question.
@@ -129,7 +129,7 @@ class HybridRetriever:
         library = self._collection.library
         if manifest.papers > self._settings.exact_limit:
             return library.passages(rows, manifest)
-        state = (manifest.digest, manifest.fingerprint)
+        state = (manifest.revision, manifest.fingerprint)
         kept = self._kept
         if kept is None or kept[0] != state:
             everything = library.matching(Filters(), self._settings.exact_limit) or []
@@ -145,8 +145,10 @@ class HybridRetriever:
         abstract, chunk = passages.cosines(query.vector, rows)
         dense = (1 - settings.chunk_weight) * abstract + settings.chunk_weight * chunk
         bm25 = np.array([lexical.get(row, 0.0) for row in rows])
-        score = settings.dense_weight * min_max(dense, settings.candidates)
-        score = score + (1 - settings.dense_weight) * min_max(bm25, settings.candidates)
+        words_score = min_max(bm25, settings.candidates)
+        # A paper that has no vectors yet is judged by its words alone.
+        vector_score = np.where(np.isnan(dense), words_score, min_max(dense, settings.candidates))
+        score = settings.dense_weight * vector_score + (1 - settings.dense_weight) * words_score
         ids = self._collection.library.ids(rows)
         found = [
             Candidate(row, ids[row], float(score[i]), float(abstract[i]), float(chunk[i]), float(bm25[i]))

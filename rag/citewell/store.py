@@ -5,6 +5,9 @@ ever writes to an index that is in use: a writer copies the current generation, 
 real queries and publishes its name in the library's manifest. Readers, in any number of processes, only ever
 open published generations. Everything in a generation can be made again from the library.
 
+Chroma notes every opening in its database and dies of damaged graph files. So a generation that cannot be
+written to is opened as a copy, and the files that no opening changes are compared with checksums first.
+
 This is the only module that imports chromadb.
 """
 
