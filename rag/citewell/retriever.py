@@ -21,8 +21,6 @@ from citewell.library import Filters, Manifest, StoredPassages
 from citewell.settings import Settings
 from citewell.text import STOPWORDS, words
 
-_CHUNKS_PER_PAPER = 2  # nearest chunks asked for, as a multiple of the candidates wanted
-
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -91,7 +89,9 @@ class HybridRetriever:
         rows = sorted({*rows, *(row for row, _ in lexical)})
         passages = self._passages(rows, snapshot.manifest)
         candidates = self._fuse(query, rows, passages, dict(lexical))
-        matched = max(library.lexical_matches(query.terms, filters), len(lexical))
+        matched = len(lexical)
+        if matched == limit:  # there may be more than the list holds
+            matched = library.lexical_matches(query.terms, filters)
         return Retrieval(query, tuple(candidates), passages, searched, min(matched, searched), snapshot)
 
     def _query(self, question: str, snapshot: Snapshot) -> Query:
@@ -115,7 +115,7 @@ class HybridRetriever:
         limit = min(int(settings.candidates / share) + settings.candidates, snapshot.manifest.papers)
         try:
             found = snapshot.generation.nearest_papers(query.vector, limit)
-            found += snapshot.generation.nearest_by_chunk(query.vector, limit * _CHUNKS_PER_PAPER)
+            found += snapshot.generation.nearest_by_chunk(query.vector, limit)
         except CollectionError:
             return library.matching(filters, settings.exact_limit) or []
         rows = list(library.rows_of(list(dict.fromkeys(found))).values())
