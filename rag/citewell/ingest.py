@@ -21,7 +21,7 @@ from citewell.library import Library, LibraryWriter, Recipe
 from citewell.settings import Settings
 from citewell.types import Entry, IngestReport, Paper, Rejection
 
-_EMBED_SLICE = 32
+_EMBED_SLICE = 128  # papers embedded and stored together; fewer leave a thread idle at the end of each slice
 
 
 class Progress(Protocol):
