@@ -5,7 +5,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from citewell.types import Citation, Paper, Rejected, Sentence, Span, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A paper that a language model is given to answer from.
+
+    Attributes:
+        number: its number in the prompt, from 1.
+        paper: the paper, as ingested.
+        spans: the sentences of its abstract.
+        vectors: their unit vectors (title and sentence), shape (len(spans), dim); None where none are stored.
+    """
+
+    number: int
+    paper: Paper
+    spans: tuple[Span, ...]
+    vectors: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """What a language model says it relies on: a source's number, and words of it, None if it gave none."""
+
+    source: int
+    quote: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence as a language model wrote it; nothing about it is true yet."""
+
+    text: str
+    cited: tuple[Cited, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +81,10 @@ class Numbering:
     def cite(self, draft: Draft) -> tuple[Sentence, tuple[Citation, ...]] | Rejected:
         """Returns the sentence and the citations it introduces, or why it is withheld."""
         if not draft.quotes:
-            return Rejected(draft.text, "the sentence cites nothing")
+            return Rejected(draft.text, "the sentence cites nothing", "citation")
         for quote in draft.quotes:
             if (reason := verify_quote(quote)) is not None:
-                return Rejected(draft.text, reason)
+                return Rejected(draft.text, reason, "quote")
         fresh = []
         numbers = []
         for quote in draft.quotes:

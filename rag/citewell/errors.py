@@ -7,15 +7,21 @@ CitewellError
 │   ├── NoCollectionError     there is no collection yet
 │   └── CollectionBusyError   another process is writing to it
 ├── ModelError            an embedding or language model that cannot be loaded or reached
+│   └── GenerationError       a language model that failed while it answered
 └── MissingExtraError     an optional package is not installed
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from citewell.types import IngestReport
+
+Failure = Literal[
+    "unauthorised", "unknown_model", "unreachable", "rate_limited", "context_overflow", "bad_request", "server",
+    "timeout", "malformed", "truncated", "suspended", "cancelled",
+]  # fmt: skip
 
 
 class CitewellError(Exception):
@@ -48,6 +54,17 @@ class CollectionBusyError(CollectionError):
 
 class ModelError(CitewellError):
     """An embedding or language model that cannot be loaded or reached."""
+
+
+class GenerationError(ModelError):
+    """A language model that failed while it answered; `failure` names how, `retryable` whether again may help."""
+
+    exit_status = 1
+
+    def __init__(self, message: str, failure: Failure, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.failure: Failure = failure
+        self.retryable = retryable
 
 
 class MissingExtraError(CitewellError):

@@ -6,7 +6,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,6 +17,7 @@ ENV_PREFIX = "CITEWELL_"
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, le=3_600)]
 
 
 class Settings(BaseSettings):
@@ -51,6 +52,45 @@ class Settings(BaseSettings):
         description="least calibrated relevance at which a question is answered; docs/gate.md has the curve",
     )
     max_sentences: Annotated[int, Field(ge=1, le=12)] = Field(4, description="most sentences of an answer")
+    llm: str = Field(
+        "quotes",
+        description="what words an answer: quotes, local, or a model of the OpenAI-compatible endpoint "
+        "that OPENAI_API_KEY and OPENAI_BASE_URL name",
+    )
+    local_model: Path | None = Field(
+        None, description="GGUF file for llm = local; by default the packaged SmolLM2"
+    )
+    verify: Literal["rules", "judge"] = Field(
+        "rules", description="judge: the model also judges each sentence, and can only lower a verdict"
+    )
+    connect_timeout: Seconds = Field(
+        5.0, description="longest wait for a connection to the model, in seconds"
+    )
+    first_token_timeout: Seconds = Field(
+        60.0, description="longest wait for the model's first token, in seconds"
+    )
+    token_timeout: Seconds = Field(20.0, description="longest wait between two tokens, in seconds")
+    answer_timeout: Seconds = Field(
+        120.0, description="longest time for an answer, repairs and retries included, in seconds"
+    )
+    model_retries: Annotated[int, Field(ge=0, le=10)] = Field(
+        2, description="how often a request is repeated that failed before its first token"
+    )
+    retry_after_limit: Seconds = Field(
+        20.0, description="longest wait that a model's server may ask for, in seconds"
+    )
+    max_answer_tokens: Annotated[int, Field(ge=16)] = Field(
+        800, description="longest reply of a model, in tokens"
+    )
+    source_tokens: Annotated[int, Field(ge=64)] = Field(
+        3_000, description="most tokens of abstracts in a prompt, in cl100k_base tokens"
+    )
+    history_tokens: Annotated[int, Field(ge=0)] = Field(
+        800, description="most tokens of earlier turns that a follow-up is understood from"
+    )
+    answer_cache: Annotated[int, Field(ge=0)] = Field(
+        1_000, description="most answers of language models kept in the data directory; 0 keeps none"
+    )
     max_question_chars: Count = Field(4_000, description="longest question, in characters")
 
 

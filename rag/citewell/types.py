@@ -11,6 +11,9 @@ from typing import Literal, NamedTuple
 
 Verdict = Literal["quoted", "verified"]
 AbstentionKind = Literal["nothing_relevant", "not_reported", "reports_opposite"]
+Check = Literal[
+    "format", "citation", "quote", "number", "name", "content", "polarity", "markup", "instruction", "judge"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +119,14 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A drafted sentence that was withheld, and why."""
+    """A drafted sentence that was withheld: the check it failed, and why in words."""
 
     text: str
     reason: str
+    check: Check
 
     def to_dict(self) -> dict[str, object]:
-        return {"text": self.text, "reason": self.reason}
+        return {"text": self.text, "reason": self.reason, "check": self.check}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +182,9 @@ class EngineInfo:
 class Answer:
     """An answer as data; the command line, the Python API and the browser show this same thing.
 
-    `timings` are seconds by step. `confidence` is the gate's calibrated score in 0..1.
+    `timings` are seconds by step. `confidence` is the gate's calibrated score in 0..1. `error` says in one
+    line how the language model failed, and then the answer is incomplete. `notice` says in one line what a
+    reader should know about how the answer came about, such as that it fell back to quotes.
     """
 
     question: str
@@ -192,6 +198,13 @@ class Answer:
     rejected: tuple[Rejected, ...] = ()
     usage: Mapping[str, float] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+    notice: str | None = None
+
+    @property
+    def incomplete(self) -> bool:
+        """True when the language model failed before it had finished."""
+        return self.error is not None
 
     @property
     def abstained(self) -> bool:
@@ -219,6 +232,9 @@ class Answer:
             "sentences": [sentence.to_dict() for sentence in self.sentences],
             "citations": [citation.to_dict() for citation in self.citations],
             "rejected": [rejected.to_dict() for rejected in self.rejected],
+            "incomplete": self.incomplete,
+            "error": self.error,
+            "notice": self.notice,
             "coverage": self.coverage.to_dict(),
             "confidence": self.confidence,
             "engine": self.engine.to_dict(),
@@ -279,10 +295,17 @@ class SentenceRejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """Event: the language model failed, and how; sentences verified so far stand."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """Event: the stream is over; the whole answer."""
 
     answer: Answer
 
 
-Event = Retrieved | SentenceReady | SentenceRejected | Done
+Event = Retrieved | SentenceReady | SentenceRejected | Failed | Done
