@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from citewell import Assistant, Filters, Listing, Paper
 from citewell.errors import UsageError
-from citewell.retriever import check_question, min_max
+from citewell.retriever import Candidate, check_question, keep, min_max
 
 TOPICS = ["lavender bees", "glacier melt", "tax policy", "coral reefs", "violin making", "sand dunes"]
 
@@ -40,6 +40,31 @@ def assistant():
 )
 def test_min_max(scores, depth, expected):
     assert min_max(np.array(scores), depth).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("carried", "top_k", "limit", "expected"),
+    [
+        (set(), 3, 5, [0, 1, 2, 3, 4]),
+        ({6}, 3, 5, [0, 1, 6, 2, 3]),
+        ({1, 6}, 3, 5, [0, 1, 6, 2, 3]),
+        ({4, 5, 6, 7}, 3, 5, [4, 5, 6, 0, 1]),
+        ({99}, 3, 5, [0, 1, 2, 3, 4]),
+    ],
+)
+def test_papers_carried_forward_stand_among_the_first(carried, top_k, limit, expected):
+    found = [Candidate(row, f"p{row}", 1 - row / 10, np.nan, np.nan, 0.0) for row in range(8)]
+    assert [candidate.row for candidate in keep(found, carried, top_k, limit)] == expected
+
+
+def test_a_paper_carried_forward_is_found_for_any_words_but_must_pass_the_filters(assistant):
+    retriever = assistant._retriever
+    far = assistant.search("tax policy", k=1)[0].paper_id
+    found = retriever.retrieve("zebra", carried=[far, "no such paper"])
+    assert far in [candidate.paper_id for candidate in found.candidates[:8]]
+    year = assistant.show(far).year
+    kept_out = retriever.retrieve("zebra", Filters(years=(year + 1, None)), [far])
+    assert far not in [candidate.paper_id for candidate in kept_out.candidates]
 
 
 def test_the_papers_of_the_topic_come_first(assistant):

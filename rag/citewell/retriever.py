@@ -8,7 +8,7 @@ reciprocal rank fusion (see docs/decisions/0003). Filters that leave few papers 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,8 +72,13 @@ class HybridRetriever:
         self._settings = settings
         self._kept: tuple[tuple[int, str], StoredPassages] | None = None
 
-    def retrieve(self, question: str, filters: Filters | None = None) -> Retrieval:
+    def retrieve(
+        self, question: str, filters: Filters | None = None, carried: Sequence[str] = ()
+    ) -> Retrieval:
         """Returns the papers nearest to the question.
+
+        Papers `carried` forward from earlier turns are candidates whatever the question's words are, and stand among
+        the first `similarity_top_k`, behind the better ones, if they pass the filters.
 
         Raises:
             UsageError: the question is empty or too long.
@@ -86,9 +91,11 @@ class HybridRetriever:
         lexical = library.lexical(query.terms, limit, filters, self._settings.title_weight)
         searched = library.count(filters) if filters else snapshot.manifest.papers
         rows = self._dense_rows(query, snapshot, filters, searched)
-        rows = sorted({*rows, *(row for row, _ in lexical)})
+        known = library.restrict(list(library.rows_of(carried).values()), filters) if carried else []
+        rows = sorted({*rows, *(row for row, _ in lexical), *known})
         passages = self._passages(rows, snapshot.manifest)
-        candidates = self._fuse(query, rows, passages, dict(lexical))
+        found = self._fuse(query, rows, passages, dict(lexical))
+        candidates = keep(found, set(known), self._settings.similarity_top_k, limit)
         matched = len(lexical)
         if matched == limit:  # there may be more than the list holds
             matched = library.lexical_matches(query.terms, filters)
@@ -155,8 +162,19 @@ class HybridRetriever:
             for i, row in enumerate(rows)
             if row in ids
         ]
-        found.sort(key=lambda candidate: (-round(candidate.score, 9), candidate.paper_id))
-        return found[: settings.candidates]
+        return sorted(found, key=_place)
+
+
+def keep(found: Sequence[Candidate], carried: Set[int], top_k: int, limit: int) -> list[Candidate]:
+    """Returns the first `limit` candidates, best first, but with the rows `carried` forward among the first `top_k`."""
+    lifted = [candidate for candidate in found if candidate.row in carried][:top_k]
+    others = [candidate for candidate in found if candidate not in lifted]
+    room = top_k - len(lifted)
+    return [*sorted([*others[:room], *lifted], key=_place), *others[room : limit - len(lifted)]]
+
+
+def _place(candidate: Candidate) -> tuple[float, str]:
+    return -round(candidate.score, 9), candidate.paper_id
 
 
 def min_max(scores: NDArray[np.float64], depth: int) -> NDArray[np.float64]:
