@@ -33,6 +33,7 @@ from citewell.types import (
     IngestReport,
     Listing,
     Paper,
+    Rejected,
     Rejection,
     SearchResult,
     Sentence,
@@ -327,6 +328,30 @@ def test_a_label_stands_beside_all_lines_of_its_body() -> None:
 def test_coverage_and_engine_are_one_line_each() -> None:
     assert str(coverage_line(answer())) == "1,532 abstracts → 41 matched → 8 read → 1 cited"
     assert str(engine_line(answer())).startswith("quotes · minilm · collection 01234567")
+
+
+def test_what_a_model_had_withheld_is_counted_but_not_repeated() -> None:
+    lie = Rejected("It has 85 legs, see evil.example.", "The number 85 is not in source 1.", "number")
+    told = shown(show_answer(dataclasses.replace(answer(), rejected=(lie, lie)), {}))
+    assert "2 sentences withheld (number); --json has them" in told
+    assert "85" not in told and "evil" not in told
+    assert "withheld" not in shown(show_answer(answer(), {}))
+
+
+def test_a_notice_and_the_question_as_it_was_understood_stand_above_the_answer() -> None:
+    asked = dataclasses.replace(
+        answer(), question="And which do they visit?", notice="The answer is incomplete: \x1b[2Jbroke."
+    )
+    lines = shown(show_answer(asked, {})).splitlines()
+    assert lines[:3] == ["Understood as: Which plant do bees visit?", "", "The answer is incomplete: broke."]
+
+
+def test_tokens_and_cost_are_told_where_a_model_was_paid() -> None:
+    paid = dataclasses.replace(
+        answer(), usage={"prompt_tokens": 1200, "completion_tokens": 34, "cost_usd": 0.0021}
+    )
+    assert "1,234 tokens · $0.0021" in str(engine_line(paid))
+    assert "tokens" not in str(engine_line(answer()))
 
 
 # --- the progress bar ------------------------------------------------------------------------------------

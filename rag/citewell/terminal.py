@@ -19,7 +19,17 @@ from rich.panel import Panel
 from rich.segment import Segment
 from rich.text import Text
 
-from citewell.types import Abstention, Answer, Citation, IngestReport, Listing, Paper, Rejection, SearchResult
+from citewell.types import (
+    Abstention,
+    Answer,
+    Citation,
+    IngestReport,
+    Listing,
+    Paper,
+    Rejected,
+    Rejection,
+    SearchResult,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,6 +39,7 @@ if TYPE_CHECKING:
 
 _MIN_WIDTH = 20
 _SHOWN_REJECTIONS = 20
+_WARNING = "yellow"
 _MODEST = "dim"
 _QUOTE = "italic"
 _MARK = "bold cyan"
@@ -80,13 +91,25 @@ def write(console: Console, body: RenderableType) -> None:
 def show_answer(answer: Answer, papers: Mapping[str, Paper]) -> RenderableType:
     """Returns an answer with its sources, or its abstention; `papers` holds the cited papers by id."""
     parts: list[RenderableType] = []
+    if answer.standalone_question != answer.question:
+        parts += [Text(f"Understood as: {clean(answer.standalone_question)}", style=_MODEST), Text()]
+    if answer.notice is not None:
+        parts += [Text(clean(answer.notice), style=_WARNING), Text()]
     if answer.abstention is not None:
         parts.append(_abstention(answer.abstention))
     else:
         parts += [_sentence(answer, number) for number in range(1, len(answer.sentences) + 1)]
         parts += [Text(), Text("Sources", style="bold"), *_sources(answer, papers)]
     parts += [Text(), coverage_line(answer), engine_line(answer)]
+    if answer.rejected:
+        parts.append(withheld_line(answer.rejected))
     return Group(*parts)
+
+
+def withheld_line(rejected: Sequence[Rejected]) -> Text:
+    """Returns how many drafted sentences were withheld, and by which checks; what they said is not repeated."""
+    checks = ", ".join(dict.fromkeys(item.check for item in rejected))
+    return Text(f"{counted(len(rejected), 'sentence')} withheld ({checks}); --json has them", style=_WARNING)
 
 
 def _sentence(answer: Answer, number: int) -> RenderableType:
@@ -156,6 +179,11 @@ def engine_line(answer: Answer) -> Text:
     if engine.prompt:
         parts.insert(1, f"prompt {engine.prompt}")
     parts.append(f"confidence {answer.confidence:.2f}")
+    tokens = answer.usage.get("prompt_tokens", 0) + answer.usage.get("completion_tokens", 0)
+    if tokens:
+        parts.append(f"{tokens:,.0f} tokens")
+    if "cost_usd" in answer.usage:
+        parts.append(f"${answer.usage['cost_usd']:.4f}")
     if "total" in answer.timings:
         parts.append(f"{answer.timings['total']:.2f} s")
     return Text(clean(" · ".join(parts)), style=_MODEST)
