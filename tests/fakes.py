@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
 from citewell.embedding.base import PaperVectors, Passages, embed_apart, unit_rows
+from citewell.llm.base import Message, Usage
 from citewell.text import stems
 from citewell.types import Entry, Listing, Paper
 from numpy.typing import NDArray
@@ -98,3 +99,47 @@ def words_of(number: int, version: int = 0) -> str:
 def entries(papers: Sequence[Paper]) -> list[Entry]:
     """The papers as if read from a file, one a line."""
     return [Entry(item, "papers.jsonl", line) for line, item in enumerate(papers, 1)]
+
+
+class ScriptedModel:
+    """A language model that gives the replies of a list in turn; an error in the list is raised instead.
+
+    A reply is a text, or a list of pieces that may hold an error. `asked` keeps the messages of every request.
+    """
+
+    def __init__(self, *replies: str | Exception | Sequence[str | Exception], name: str = "scripted") -> None:
+        self.name = name
+        self.context_tokens: int | None = None
+        self.asked: list[str] = []
+        self.closed = 0
+        self._replies = list(replies)
+
+    def stream(self, messages: Sequence[Message], **_: object) -> ScriptedReply:
+        self.asked.append("\n\n".join(message.content for message in messages))
+        reply = self._replies.pop(0)
+        return ScriptedReply([reply] if isinstance(reply, str | Exception) else reply)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class ScriptedReply:
+    def __init__(self, pieces: Sequence[str | Exception]) -> None:
+        self._pieces = pieces
+        self.finish_reason: str | None = None
+        self.usage = Usage(100, 10, 1)
+
+    def __iter__(self) -> Iterator[str]:
+        for piece in self._pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+        self.finish_reason = "stop"
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def __enter__(self) -> ScriptedReply:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...

@@ -123,7 +123,7 @@ def test_open_shows_the_nearest_papers_of_an_abstention(heard: Heard) -> None:
         (["/papers tides", "/open -1"], "Cannot open source '-1'"),
         (["/papers tides", "/open x"], "Cannot open source 'x'"),
         (["/papers"], "empty"),
-        (["/what"], "Unknown command /what. The commands are /open N, /papers QUERY, /help, /quit."),
+        (["/what"], "Unknown command /what. The commands are /open N, /papers QUERY, /new, /help, /quit."),
         (["x" * 5_000], "5,000 characters"),
     ],
 )
@@ -199,7 +199,7 @@ def test_control_c_drops_the_line_and_control_d_leaves(heard: Heard, monkeypatch
 def test_control_c_stops_an_answer(
     heard: Heard, assistant: Assistant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(question: str) -> None:
+    def interrupted(question: str, history: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

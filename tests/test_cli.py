@@ -45,7 +45,7 @@ RECORDS: list[dict[str, object]] = [
 ]
 ASK_KEYS = {
     "question", "standalone_question", "text", "abstained", "abstention", "sentences", "citations",
-    "rejected", "coverage", "confidence", "engine", "usage", "timings",
+    "rejected", "incomplete", "error", "notice", "coverage", "confidence", "engine", "usage", "timings",
 }  # fmt: skip
 
 
@@ -296,7 +296,8 @@ def test_the_environment_names_the_data_directory(
         (["ask", "x", "--bogus"], "Unknown argument '--bogus'. See `citewell ask --help`"),
         (["ask", ""], "The question is empty"),
         (["ask", "x" * 5_000], "5,000 characters"),
-        (["ask", "x", "--llm", "gpt-4"], "quotes only"),
+        (["ask", "x", "--llm", "gpt-4"], "No API key for model 'gpt-4'"),
+        (["ask", "x", "--verify", "luck"], "'luck'"),
         (["ask", "x", "--since", "soon"], "'soon'"),
         (["ask", "x", "--year", "20"], "'20'"),
         (["search", "x", "-k", "0"], "0 results"),
@@ -317,6 +318,7 @@ def test_a_mistake_is_one_line_and_status_2(
     as_json: list[str],
 ) -> None:
     monkeypatch.setenv("CITEWELL_DATA_DIR", str(data_dir))
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     ran = run(*as_json, *argv)
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.startswith("citewell: ") and told in ran.err

@@ -21,8 +21,11 @@ LAYERS: list[set[str]] = [
     {"retriever", "question", "spelling"},
     {"evidence", "interaction", "gate", "citations"},
     {"sources", "replies", "verification", "conversation"},
-    {"quotes", "answering", "trace", "cache"},
-    {"assistant"},
+    {"quotes", "cache", "trace"},
+    {"author"},
+    {"answering"},
+    {"turn"},
+    {"assistant", "rerun"},
     {"llama_index", "doctor", "terminal", "chat"},
     {"cli"},
 ]
@@ -30,7 +33,7 @@ LAYER = {module: number for number, modules in enumerate(LAYERS) for module in m
 EXEMPT = {"__init__", "__main__"}  # the front door and `python -m citewell` see everything
 ONLY_IN = {
     "chromadb": {"store"},
-    "sqlite3": {"library"},
+    "sqlite3": {"library", "cache"},
     "gradio": set[str](),
     "citewell_eval": set[str](),
     "citewell_ui": set[str](),

@@ -1,4 +1,4 @@
-"""The assistant: retrieve, gate, draft, verify, answer."""
+"""The assistant: understand, retrieve, gate, draft and verify, answer."""
 
 from __future__ import annotations
 
@@ -8,46 +8,42 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, aclosing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
-from citewell import gate, quotes
-from citewell.citations import Draft, Numbering, cited_papers
+from citewell import cache, gate, quotes
+from citewell.answering import again, compose, understand, write
+from citewell.author import Author, Stop, Written
 from citewell.corpus import ReaderLimits, read_corpus, total_bytes
 from citewell.embedding.base import Embedder, TokenEmbedder
 from citewell.errors import CorpusError, NoCollectionError, UsageError
-from citewell.evidence import Evidence, gather
-from citewell.gate import Ruling
+from citewell.evidence import gather
 from citewell.index import Collection, Consumed, Progress
 from citewell.library import Filters
-from citewell.question import Question, analyse
+from citewell.llm import LanguageModel, load_llm
+from citewell.question import analyse
 from citewell.retriever import Candidate, HybridRetriever, Retrieval, check_question
 from citewell.settings import Settings, load_settings
+from citewell.sources import build
 from citewell.spelling import correct
+from citewell.trace import Recorder, Trace
+from citewell.turn import QUOTES, Clock, Turn
 from citewell.types import (
-    Abstention,
     Answer,
-    Citation,
-    Coverage,
     Done,
-    EngineInfo,
     Entry,
     Event,
     IngestReport,
     Paper,
-    Rejected,
     Retrieved,
     SearchResult,
-    Sentence,
-    SentenceReady,
-    SentenceRejected,
 )
 
-ENGINE = "quotes"
 _NEAREST = 3  # papers named by an abstention
 
 
@@ -57,11 +53,19 @@ class Assistant:
     Open one with `Assistant.open(data_dir)` or `Assistant.from_papers([...])`.
     """
 
-    def __init__(self, collection: Collection, settings: Settings) -> None:
+    def __init__(
+        self,
+        collection: Collection,
+        settings: Settings,
+        model: LanguageModel | None = None,
+        notify: Callable[[str], None] = lambda message: None,
+    ) -> None:
         self.collection = collection
         self.settings = settings
         self._retriever = HybridRetriever(collection, settings)
-        self._delete: Callable[[], object] | None = None
+        self._model, self._loading = model, threading.Lock()
+        self._cache = cache.AnswerCache(settings.data_dir / "answers.db", settings.answer_cache, notify)
+        self._closing = ExitStack()
 
     @classmethod
     def open(
@@ -70,6 +74,7 @@ class Assistant:
         *,
         create: bool = True,
         embedder: Embedder | None = None,
+        model: LanguageModel | None = None,
         notify: Callable[[str], None] = lambda message: None,
         **settings: Any,  # noqa: ANN401 (checked by Settings)
     ) -> Assistant:
@@ -79,6 +84,7 @@ class Assistant:
             data_dir: the folder; by default the setting `data_dir`.
             create: whether a missing collection is made.
             embedder: an embedding model to use instead of the one that the settings name.
+            model: a language model to use instead of the one that the setting `llm` names.
             notify: told in one line about repairs and degraded states.
             settings: values for `Settings`.
 
@@ -88,7 +94,7 @@ class Assistant:
         """
         directory = None if data_dir is None else Path(data_dir)
         chosen = load_settings({"data_dir": directory, **settings})
-        return cls(Collection(chosen, embedder, notify, create), chosen)
+        return cls(Collection(chosen, embedder, notify, create), chosen, model, notify)
 
     @classmethod
     def from_papers(
@@ -96,79 +102,123 @@ class Assistant:
         papers: Sequence[Paper],
         *,
         embedder: Embedder | None = None,
+        model: LanguageModel | None = None,
         **settings: Any,  # noqa: ANN401 (checked by Settings)
     ) -> Assistant:
         """Opens a collection of the given papers in a temporary folder, deleted when the assistant is closed."""
         folder = tempfile.mkdtemp(prefix="citewell-")
         try:
-            assistant = cls.open(folder, embedder=embedder, **settings)
+            assistant = cls.open(folder, embedder=embedder, model=model, **settings)
             assistant.add(papers)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        assistant._delete = weakref.finalize(assistant, shutil.rmtree, folder, ignore_errors=True)
+        assistant._closing.callback(weakref.finalize(assistant, shutil.rmtree, folder, ignore_errors=True))
         return assistant
 
     # --- asking ----------------------------------------------------------------------------------------
 
-    def ask(self, question: str, filters: Filters | None = None) -> Answer:
+    def ask(
+        self,
+        question: str,
+        filters: Filters | None = None,
+        history: Sequence[Answer] = (),
+        recorder: Recorder | None = None,
+    ) -> Answer:
         """Returns the answer to a question, or the reason for giving none.
+
+        Args:
+            question: what is asked; a follow-up may lean on earlier turns.
+            filters: which papers may be used.
+            history: the answers of the earlier turns, oldest first.
+            recorder: a `citewell.trace.Trace` that is to hold every step.
 
         Raises:
             UsageError: the question is empty or too long, or a filter cannot be read.
             NoCollectionError: the collection holds no paper.
+            ModelError: the language model cannot be set up. One that fails later leaves `Answer.error`.
         """
-        for event in self.stream(question, filters):
+        for event in self.stream(question, filters, history, recorder):
             if isinstance(event, Done):
                 return event.answer
         raise AssertionError("a stream ends with Done")
 
-    def stream(self, question: str, filters: Filters | None = None) -> Iterator[Event]:
-        """Yields what happens while a question is answered; the last event holds the whole answer."""
-        clock = _Clock()
+    def stream(
+        self,
+        question: str,
+        filters: Filters | None = None,
+        history: Sequence[Answer] = (),
+        recorder: Recorder | None = None,
+        stop: Stop | None = None,
+    ) -> Iterator[Event]:
+        """Yields what happens while a question is answered; the last event holds the whole answer.
+
+        `stop` ends it from another thread, also while a language model is silent.
+        """
+        clock = Clock()
         question = check_question(question, self.settings.max_question_chars)
-        asked = analyse(correct(question, self.collection.library, self.token_embedder()))
-        retrieval = self._retrieve(asked.text, filters)
+        recorder = recorder or Recorder()
+        recorder.record("question", question)
+        recorder.record("history", [answer.to_dict() for answer in history])
+        recorder.record("filters", filters)
+        author = self._author(stop or Stop(), recorder)
+        with recorder.step("understand"):
+            alone = understand(question, history, author, self.settings.history_tokens)
+        asked = analyse(correct(alone.text, self.collection.library, self.token_embedder()))
+        clock.lap("understand")
+        retrieval = self._retrieve(asked.text, filters, alone.papers)
         clock.lap("retrieve")
         evidence = gather(asked, retrieval, self.collection.library, self.settings.similarity_top_k)
-        yield Retrieved(question, tuple(self._results(retrieval, self.settings.similarity_top_k)))
+        yield Retrieved(alone.text, tuple(self._results(retrieval, self.settings.similarity_top_k)))
         ruling = gate.judge(asked, retrieval, evidence, self.token_embedder(), self.settings.gate_threshold)
         clock.lap("gate")
-        drafts = [] if ruling.refusal else quotes.draft(asked, evidence, self.settings.max_sentences)
+        turn = Turn(question, alone, asked, retrieval, evidence, ruling, author, clock)
+        turn.note(recorder)
+        # A trace is to show how an answer came about, which one given before does not.
+        key = None if isinstance(recorder, Trace) else turn.key(filters, self.settings)
+        if key is not None and (kept := self._cache.get(key)) is not None:
+            yield from again(kept)
+            yield Done(turn.repeated(kept))
+            return
+        drafts = () if ruling.refusal else self._drafts(turn, recorder)
         clock.lap("draft")
-        sentences: list[Sentence] = []
-        citations: list[Citation] = []
-        rejected: list[Rejected] = []
-        for event in verified(drafts):
+        for event in compose(drafts):
+            turn.keep(event)
             yield event
-            if isinstance(event, SentenceReady):
-                sentences.append(event.sentence)
-                citations += event.citations
-            else:
-                rejected.append(event.rejected)
         clock.lap("verify")
-        yield Done(
-            self._answer(question, asked, retrieval, evidence, ruling, sentences, citations, rejected, clock)
-        )
+        answer = turn.answer(tuple(self._results(retrieval, _NEAREST)))
+        recorder.record("answer", answer.to_dict())
+        if key is not None and not answer.rejected and answer.notice is None:
+            self._cache.put(key, answer)
+        yield Done(answer)
 
-    async def aask(self, question: str, filters: Filters | None = None) -> Answer:
-        """Does what `ask` does without blocking the event loop."""
-        return await asyncio.to_thread(self.ask, question, filters)
+    async def aask(
+        self, question: str, filters: Filters | None = None, history: Sequence[Answer] = ()
+    ) -> Answer:
+        """Does what `ask` does without blocking the event loop; cancelling it ends the model's reply."""
+        async with aclosing(self.astream(question, filters, history)) as events:
+            async for event in events:
+                if isinstance(event, Done):
+                    return event.answer
+        raise AssertionError("a stream ends with Done")
 
-    async def astream(self, question: str, filters: Filters | None = None) -> AsyncIterator[Event]:
-        """Yields what `stream` yields without blocking the event loop."""
+    async def astream(
+        self, question: str, filters: Filters | None = None, history: Sequence[Answer] = ()
+    ) -> AsyncGenerator[Event, None]:
+        """Yields what `stream` yields without blocking the event loop; leaving it ends the model's reply."""
         events: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
-        stop = threading.Event()
+        stop = Stop()
 
         def run() -> None:
             try:
-                for event in self.stream(question, filters):
-                    if stop.is_set():
-                        return
+                for event in self.stream(question, filters, history, stop=stop):
                     events.put(event)
-                events.put(None)
+                    if stop.is_set:
+                        return
             except BaseException as error:  # handed to the consumer, who raises it
                 events.put(error)
+            finally:
+                events.put(None)
 
         worker = asyncio.create_task(asyncio.to_thread(run))
         try:
@@ -258,8 +308,7 @@ class Assistant:
     def close(self) -> None:
         """Releases files; a collection made by `from_papers` is deleted."""
         self.collection.close()
-        if self._delete is not None:
-            self._delete()
+        self._closing.close()
 
     def __enter__(self) -> Self:
         return self
@@ -271,8 +320,8 @@ class Assistant:
 
     # --- parts -----------------------------------------------------------------------------------------
 
-    def _retrieve(self, question: str, filters: Filters | None) -> Retrieval:
-        retrieval = self._retriever.retrieve(question, filters)
+    def _retrieve(self, question: str, filters: Filters | None, carried: Sequence[str] = ()) -> Retrieval:
+        retrieval = self._retriever.retrieve(question, filters, carried)
         if retrieval.snapshot.manifest.papers == 0:
             raise NoCollectionError(
                 f"The collection at {self.settings.data_dir} is empty. Fill it with `citewell ingest FILES`."
@@ -304,82 +353,29 @@ class Assistant:
             max_expansion_ratio=settings.max_expansion_ratio,
         )
 
-    def _answer(
-        self,
-        question: str,
-        asked: Question,
-        retrieval: Retrieval,
-        evidence: Evidence,
-        ruling: Ruling,
-        sentences: Sequence[Sentence],
-        citations: Sequence[Citation],
-        rejected: Sequence[Rejected],
-        clock: _Clock,
-    ) -> Answer:
-        manifest = retrieval.snapshot.manifest
-        abstention = None
-        if not sentences:
-            nearest = tuple(self._results(retrieval, _NEAREST))
-            abstention = abstain(ruling, retrieval.searched, evidence, nearest)
-        return Answer(
-            question=question,
-            standalone_question=question,
-            sentences=tuple(sentences),
-            citations=tuple(citations),
-            rejected=tuple(rejected),
-            abstention=abstention,
-            coverage=Coverage(
-                retrieval.searched,
-                max(retrieval.matched, len(evidence.papers)),
-                len(evidence.papers),
-                cited_papers(citations),
-            ),
-            engine=EngineInfo(ENGINE, manifest.embedding, None, None, manifest.digest),
-            confidence=round(ruling.confidence, 4),
-            timings=clock.laps(),
-        )
+    # --- answering -------------------------------------------------------------------------------------
 
+    def _author(self, stop: Stop, recorder: Recorder) -> Author | None:
+        """Returns the language model, ready for one question; None where quotes answer.
 
-def verified(drafts: Sequence[Draft]) -> Iterator[SentenceReady | SentenceRejected]:
-    """Yields each drafted sentence as ready, with its citations, or as rejected, with the reason."""
-    numbering = Numbering()
-    for draft in drafts:
-        outcome = numbering.cite(draft)
-        yield SentenceRejected(outcome) if isinstance(outcome, Rejected) else SentenceReady(*outcome)
+        Raises:
+            ModelError: it cannot be set up.
+        """
+        if self._model is None and self.settings.llm == QUOTES:
+            return None
+        with self._loading:
+            if self._model is None:
+                self._model = load_llm(self.settings, self.settings.llm)
+                self._closing.callback(self._model.close)
+        embedder = self.collection.embedder(self.collection.snapshot().manifest)
+        return Author(self._model, self.settings, embedder, stop, recorder)
 
-
-def abstain(
-    ruling: Ruling, searched: int, evidence: Evidence, nearest: tuple[SearchResult, ...]
-) -> Abstention:
-    """Returns the refusal in words that say what was searched and claim nothing more."""
-    if searched == 0:
-        return Abstention("nothing_relevant", "No abstract passes the filters. Widen them.", nearest)
-    if ruling.refusal == "reports_opposite" and ruling.opposite is not None:
-        title = evidence.papers[ruling.opposite.paper].paper.title
-        said = f"“{title}” says: “{ruling.opposite.text}”"
-        message = f"The question takes for granted what an abstract seems to deny. {said}"
-        return Abstention("reports_opposite", message, nearest)
-    if ruling.refusal == "not_reported":
-        message = (
-            f"None of the {searched:,} abstracts searched reports this, though some are about the subject."
-        )
-        return Abstention("not_reported", message, nearest)
-    return Abstention(
-        "nothing_relevant", f"Nothing in the {searched:,} abstracts searched is about this.", nearest
-    )
-
-
-class _Clock:
-    """Measures steps, in seconds."""
-
-    def __init__(self) -> None:
-        self._start = self._last = perf_counter()
-        self._laps: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = perf_counter()
-        self._laps[name] = round(now - self._last, 6)
-        self._last = now
-
-    def laps(self) -> dict[str, float]:
-        return {**self._laps, "total": round(perf_counter() - self._start, 6)}
+    def _drafts(self, turn: Turn, recorder: Recorder) -> Iterable[Written]:
+        """Returns what wants to be said: quotes, or what a model writes."""
+        quoted = partial(quotes.draft, turn.asked, turn.evidence, self.settings.max_sentences)
+        if turn.author is None:
+            return quoted()
+        shown = build(turn.evidence, turn.retrieval, turn.author.room)
+        recorder.record("sources", shown)
+        recorder.record("quotes", quoted())
+        return write(turn.author, turn.alone.text, shown, quoted)

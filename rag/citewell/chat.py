@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -31,7 +31,7 @@ from citewell.terminal import (
     show_paper,
     write,
 )
-from citewell.types import Citation
+from citewell.types import Answer, Citation
 
 SAMPLE_QUESTIONS = (
     "What does FreeNoise do to make longer videos?",
@@ -47,6 +47,7 @@ _PROMPT = "\n> "
 _COMMANDS = {
     "/open N": "show source N of the last answer or list, with the quoted words highlighted",
     "/papers QUERY": "list the papers nearest to a query",
+    "/new": "forget the earlier questions; until then a question may lean on them",
     "/help": "show this",
     "/quit": "leave, as Ctrl-D does; Ctrl-C stops what is going on",
 }
@@ -66,13 +67,15 @@ class Source(NamedTuple):
     citation: Citation | None = None
 
 
-def run_chat(data_dir: Path | None, corpus: Sequence[Path], notify: Notify) -> int:
+def run_chat(data_dir: Path | None, corpus: Sequence[Path], notify: Notify, **settings: str | None) -> int:
     """Opens a collection and answers what stdin asks until it ends; returns the exit status.
+
+    `settings` are values for `Settings`, such as `llm`.
 
     Raises:
         CitewellError: no collection can be opened, or the files cannot be read.
     """
-    assistant, questions = open_collection(data_dir, corpus, notify)
+    assistant, questions = open_collection(data_dir, corpus, notify, **settings)
     with assistant:
         chat = Chat(assistant, sys.stdout, notify)
         if sys.stdin.isatty():
@@ -86,7 +89,7 @@ def run_chat(data_dir: Path | None, corpus: Sequence[Path], notify: Notify) -> i
 
 
 def open_collection(
-    data_dir: Path | None, corpus: Sequence[Path], notify: Notify
+    data_dir: Path | None, corpus: Sequence[Path], notify: Notify, **settings: str | None
 ) -> tuple[Assistant, Sequence[str] | None]:
     """Returns the collection to ask and, where they are known, questions that it answers.
 
@@ -95,7 +98,9 @@ def open_collection(
     """
     home = load_settings({"data_dir": data_dir}).data_dir
     is_sample = not corpus and not _holds_papers(home)
-    assistant = Assistant.open(home / "sample" if is_sample else home, notify=notify)
+    assistant = Assistant.open(
+        home / "sample" if is_sample else home, notify=notify, **dict[str, Any](settings)
+    )
     try:
         if is_sample:
             _read_sample(assistant)
@@ -151,6 +156,7 @@ class Chat:
         self._notify = notify
         self._examples: Sequence[str] = ()
         self._sources: list[Source] = []
+        self._history: list[Answer] = []
 
     def converse(self, questions: Sequence[str] | None = None) -> None:
         """Greets, then reads lines from the terminal until Ctrl-D or /quit."""
@@ -225,8 +231,9 @@ class Chat:
 
     def _answer(self, question: str) -> None:
         with self._searching():
-            answer = self._assistant.ask(question)
+            answer = self._assistant.ask(question, history=self._history)
             papers = {c.paper_id: self._assistant.show(c.paper_id) for c in answer.citations}
+        self._history.append(answer)
         self._sources = [Source(citation.paper_id, citation) for citation in answer.citations]
         if answer.abstention is not None:
             self._sources = [Source(result.paper_id) for result in answer.abstention.nearest]
@@ -239,6 +246,8 @@ class Chat:
             results = self._assistant.search(rest)
             self._sources = [Source(result.paper_id) for result in results]
             self._show(search_table(results))
+        elif name == "/new":
+            self._history.clear()
         elif name == "/help":
             for command, meaning in _COMMANDS.items():
                 self._show(labelled(command.ljust(len("/papers QUERY")), Text(meaning), "bold"))

@@ -1,4 +1,4 @@
-"""The command line: `citewell ingest|search|ask|show|stats|chat|doctor`.
+"""The command line: `citewell ingest|search|ask|replay|show|stats|chat|doctor`.
 
 Results go to stdout, everything else to stderr. Exit status: 0 done (an abstention is an answer), 1 a failed
 answer, 2 bad usage, a broken set-up or unreadable input. Modules that take long to import are imported by the
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from citewell.assistant import Assistant
     from citewell.library import Filters
-    from citewell.types import Paper, Rejection
+    from citewell.types import Answer, Paper, Rejection
 
 _INTERRUPTED, _CLOSED_PIPE = 130, 141  # 128 + the number of the signal, as shells do
 _MAX_STDIN = 1_000_000  # characters; far beyond the longest question
@@ -138,7 +138,10 @@ def _parser() -> _Parser:
     ask.add_argument(
         "question", metavar="QUESTION", nargs="+", help="the question, or - to read it from stdin"
     )
-    ask.add_argument("--llm", default="quotes", metavar="MODEL", help="what words the answer (quotes)")
+    _add_model(ask)
+    ask.add_argument("--trace", type=Path, metavar="FILE", help="write every step to a JSON file or folder")
+    replay = command("replay", "Compute an answer again from its trace, without the language model.")
+    replay.add_argument("trace", metavar="FILE", type=Path, help="as `citewell ask --trace FILE` wrote it")
     for filtered in (search, ask):
         _add_filters(filtered)
     show = command("show", "Print one paper.")
@@ -148,6 +151,7 @@ def _parser() -> _Parser:
     chat.add_argument(
         "--corpus", metavar="PATH", nargs="+", type=Path, action="extend", default=[], help="read these first"
     )
+    _add_model(chat)
     doctor = command("doctor", "Check the set-up and the collection.")
     doctor.add_argument("--rebuild", action="store_true", help="make the vector index again, then check")
     return parser
@@ -162,6 +166,18 @@ def _shared_options() -> _Parser:
     shared.add_argument("--json", action="store_true", help="print one JSON document")
     shared.add_argument("--debug", action="store_true", help="print a traceback when something goes wrong")
     return shared
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--llm",
+        metavar="MODEL",
+        help="what words the answer: quotes, local, or a model of OpenAI or of the server at OPENAI_BASE_URL "
+        "(CITEWELL_LLM, else quotes)",
+    )
+    parser.add_argument(
+        "--verify", choices=["rules", "judge"], help="judge: the model also judges every sentence (rules)"
+    )
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
@@ -202,7 +218,8 @@ def _text(words: Sequence[str]) -> str:
 def _open(options: argparse.Namespace, create: bool = False) -> Assistant:
     from citewell.assistant import Assistant
 
-    return Assistant.open(getattr(options, "data_dir", None), create=create, notify=_notify)
+    named = {name: getattr(options, name, None) for name in ("llm", "verify")}
+    return Assistant.open(getattr(options, "data_dir", None), create=create, notify=_notify, **named)
 
 
 def _print(
@@ -261,15 +278,15 @@ def _search(options: argparse.Namespace) -> int:
 
 
 def _ask(options: argparse.Namespace) -> int:
-    if options.llm != "quotes":
-        raise UsageError(
-            f"Cannot answer with the language model {options.llm!r}: this version answers with quotes only. "
-            "Leave --llm out, or give --llm quotes."
-        )
+    from citewell.trace import Trace, check_writable
+
     question, filters = _text(options.question), _filters(options)
+    if options.trace is not None:
+        check_writable(options.trace)
     with _open(options) as assistant:
+        recorder = None if options.trace is None else Trace(assistant.settings)
         assistant.collection.warm()
-        answer = assistant.ask(question, filters)
+        answer = assistant.ask(question, filters, recorder=recorder)
 
         def shown() -> RenderableType:
             from citewell.terminal import show_answer
@@ -278,6 +295,33 @@ def _ask(options: argparse.Namespace) -> int:
             return show_answer(answer, papers)
 
         _print(options, answer.to_dict(), shown)
+    if recorder is not None:
+        _notify(
+            f"The trace is in {recorder.write(options.trace)}. `citewell replay` computes the answer from it."
+        )
+    return _status(answer)
+
+
+def _status(answer: Answer) -> int:
+    """Tells how the language model failed, if it did; returns the exit status."""
+    if answer.error is None:
+        return 0
+    _notify(answer.error)
+    return 1
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from citewell.rerun import rerun
+
+    answer = rerun(options.trace)
+
+    def shown() -> RenderableType:
+        from citewell.terminal import show_answer
+
+        return show_answer(answer, {})
+
+    _print(options, answer.to_dict(), shown)
+    _notify("The answer is the recorded one.")
     return 0
 
 
@@ -328,7 +372,9 @@ def _chat(options: argparse.Namespace) -> int:
         raise UsageError("A chat does not print JSON. Use `citewell ask QUESTION --json`.")
     from citewell.chat import run_chat
 
-    return run_chat(getattr(options, "data_dir", None), options.corpus, notify=_notify)
+    return run_chat(
+        getattr(options, "data_dir", None), options.corpus, _notify, llm=options.llm, verify=options.verify
+    )
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -345,6 +391,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "ingest": _ingest,
     "search": _search,
     "ask": _ask,
+    "replay": _replay,
     "show": _show,
     "stats": _stats,
     "chat": _chat,

@@ -24,7 +24,7 @@ from citewell.linear import LinearModel, load_model, sigmoid
 from citewell.question import Question
 from citewell.retriever import Retrieval
 from citewell.text import is_number, stem, words
-from citewell.types import AbstentionKind
+from citewell.types import Abstention, AbstentionKind, SearchResult
 
 READ = 1  # best sentences of the best paper that the question's words are matched with; two or three tell no more
 _ABOUT = 0.25  # coverage of the question by its best paper from which the collection is about it
@@ -226,3 +226,24 @@ def contradiction(question: Question, evidence: Evidence) -> SentenceEvidence | 
             ):
                 return sentence
     return None
+
+
+def abstain(
+    ruling: Ruling, searched: int, evidence: Evidence, nearest: tuple[SearchResult, ...]
+) -> Abstention:
+    """Returns the refusal in words that say what was searched and claim nothing more."""
+    if searched == 0:
+        return Abstention("nothing_relevant", "No abstract passes the filters. Widen them.", nearest)
+    if ruling.refusal == "reports_opposite" and ruling.opposite is not None:
+        title = evidence.papers[ruling.opposite.paper].paper.title
+        said = f"“{title}” says: “{ruling.opposite.text}”"
+        message = f"The question takes for granted what an abstract seems to deny. {said}"
+        return Abstention("reports_opposite", message, nearest)
+    if ruling.refusal == "not_reported":
+        message = (
+            f"None of the {searched:,} abstracts searched reports this, though some are about the subject."
+        )
+        return Abstention("not_reported", message, nearest)
+    return Abstention(
+        "nothing_relevant", f"Nothing in the {searched:,} abstracts searched is about this.", nearest
+    )

@@ -1,0 +1,89 @@
+"""Prompts: Markdown files with front matter and `$variables`, read once, checked when read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from string import Template
+from typing import Literal
+
+from citewell.errors import UsageError
+
+_PACKAGED = Path(__file__).parent / "prompts"
+_CHECKOUT = Path(__file__).parents[2] / "prompts"
+_FILE = re.compile(
+    r"---\n(?P<head>.*?)\n---\n+# System\n+(?P<system>.*?)\n+# User\n+(?P<user>.*?)\n*", re.DOTALL
+)
+_FIELDS = {"description", "version", "inputs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt of two turns; `sha256` is that of the whole file."""
+
+    name: str
+    description: str
+    version: str
+    inputs: tuple[str, ...]
+    system: Template
+    user: Template
+    sha256: str
+
+    def messages(self, **values: str) -> list[tuple[Literal["system", "user"], str]]:
+        """Returns role and content of each turn. A `$` inside a value stays as it is.
+
+        Raises:
+            UsageError: a variable is missing or unknown.
+        """
+        missing = sorted(set(self.inputs) - values.keys())
+        if missing:
+            raise UsageError(f"Prompt {self.name}: missing variables: {', '.join(missing)}.")
+        unknown = sorted(values.keys() - set(self.inputs))
+        if unknown:
+            raise UsageError(f"Prompt {self.name}: unknown variables: {', '.join(unknown)}.")
+        return [("system", self.system.substitute(values)), ("user", self.user.substitute(values))]
+
+
+@lru_cache
+def load_prompt(name: str) -> Prompt:
+    """Returns the prompt of a file, the packaged one or, in a checkout, that of `prompts/`.
+
+    Raises:
+        UsageError: there is no such prompt, or it is not written as prompts are.
+    """
+    for folder in (_PACKAGED, _CHECKOUT):
+        path = folder / f"{name}.md"
+        if path.is_file():
+            return read_prompt(name, path.read_bytes())
+    raise UsageError(f"No prompt {name!r} in this installation. Install Citewell again.")
+
+
+def read_prompt(name: str, content: bytes) -> Prompt:
+    """Returns the prompt that a file holds.
+
+    Raises:
+        UsageError: a part is missing, or `inputs` are not the variables that it uses.
+    """
+    found = _FILE.fullmatch(content.decode("utf-8"))
+    if found is None:
+        raise UsageError(f"Prompt {name}: write front matter, then `# System`, then `# User`.")
+    head = dict(_field(name, line) for line in found["head"].splitlines())
+    if head.keys() != _FIELDS:
+        raise UsageError(f"Prompt {name}: front matter has {sorted(head)}, but needs {sorted(_FIELDS)}.")
+    inputs = tuple(part.strip() for part in head["inputs"].split(","))
+    system, user = Template(found["system"]), Template(found["user"])
+    used = {*system.get_identifiers(), *user.get_identifiers()}
+    if used != set(inputs):
+        raise UsageError(f"Prompt {name}: inputs are {sorted(inputs)}, but it uses {sorted(used)}.")
+    digest = hashlib.sha256(content).hexdigest()
+    return Prompt(name, head["description"], head["version"], inputs, system, user, digest)
+
+
+def _field(name: str, line: str) -> tuple[str, str]:
+    key, separator, value = line.partition(":")
+    if not separator or not value.strip():
+        raise UsageError(f"Prompt {name}: front matter has {line!r}; write `name: value`.")
+    return key.strip(), value.strip()

@@ -1,0 +1,383 @@
+"""Polarity: whether a claim says the opposite of its evidence, which similarity does not see.
+
+Words that say more or less, make or hinder, better or worse turn a statement, and so do negations. The parity of a
+clause is the product of their signs: "A does not lower B" and "A raises B" have one parity. What is compared is each
+clause of the evidence that speaks of the claim. Parity and disputed words are features of the fitted model; where a
+claim and a sentence say the same but for the turn, `contradiction` names it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from citewell.text import STOPWORDS, fold, stem
+
+Family = Literal["amount", "cause", "worth"]
+_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
+_POSSESSIVE = re.compile(r"['\u2019]s$")
+_CLAUSE = re.compile(
+    r"(?<=[,;:])\s|\s(?=(?:but|while|whereas|although|and|which|that|resulting|leading)\b)", re.IGNORECASE
+)
+_CLAUSE_WORDS = 6  # shorter pieces join the next: a clause has to say what it is about
+_NO_EFFECT = re.compile(
+    r"\b(?:no|not|without|nor|neither|lack\w*|n't)\b[^.;]{0,40}\b(?:associat|differen|effect|affect|chang|evidence"
+    r"|correlat|relat|influence|impact|alter|signific|improv|benefit)",
+    re.IGNORECASE,
+)
+_UNIVERSAL = re.compile(
+    r"\b(?:all|every|each|only|always|never|none|no|entire|entirely|solely|exclusively)\b", re.IGNORECASE
+)
+
+_SENSES: dict[tuple[Family, int], str] = {
+    ("amount", 1): """increase raise elevate enhance boost amplify grow higher greater larger more upregulate augment rise
+        rising rose exceed gain heighten intensify expand strengthen accelerate faster longer bigger stronger extend
+        prolong overexpress overexpression abundant excess most highest largest high exacerbate aggravate surge maximize
+        maximise widen older later up double triple""",
+    ("amount", -1): """decrease reduce lower decline diminish attenuate drop fall fell fallen fewer less smaller
+        downregulate shrink lessen weaken slow slower shorter weaker shorten deplete minimize minimise least lowest
+        smallest low loss lose mitigate alleviate curb cut limit restrict dampen deficit reduction scarce poor impair
+        lack absence delay down decelerate ameliorate relieve lighten narrow halve""",
+    ("cause", 1): """promote induce activate stimulate facilitate enable drive trigger support cause initiate permit allow
+        favor favour contribute produce lead result require essential necessary crucial important mediate dependent
+        responsible associate correlate link predict able""",
+    ("cause", -1): """inhibit suppress prevent block impede hinder repress disrupt abolish inactivate deactivate
+        antagonize abrogate prohibit silence protect avoid eliminate arrest stop interfere counteract dispensable
+        independent unrelated unable unnecessary unaffected struggle fail dissociate unlikely rarely seldom""",
+    ("worth", 1): """better superior outperform improve best surpass beneficial effective success successful succeed
+        advantage robust outstrip beat benefit efficient accurate good safe""",
+    ("worth", -1): """worse inferior underperform degrade worst lag detrimental ineffective unsuccessful harmful harm
+        deteriorate poorer inaccurate inefficient bad adverse worsen dangerous unsafe""",
+}  # fmt: skip
+_ANTONYMS = """with/without before/after above/below early/late earlier/later strong/weak positive/negative dense/sparse
+    many/few large/small high/low long/short fast/slow simple/complex easy/hard easy/difficult common/rare frequent/rare
+    global/local static/dynamic offline/online discrete/continuous supervised/unsupervised dependent/independent
+    necessary/unnecessary sufficient/insufficient possible/impossible able/unable same/different similar/different
+    presence/absence accept/reject agree/disagree allow/prevent include/exclude open/closed public/private
+    internal/external male/female men/women adult/child young/old acute/chronic encoder/decoder training/inference
+    human/animal human/machine maximum/minimum maximize/minimize gain/loss win/lose begin/end first/last upper/lower
+    left/right single/multiple shallow/deep narrow/broad narrow/wide thin/thick rich/poor old/new stable/unstable
+    sensitive/insensitive sensitive/resistant susceptible/resistant always/never all/none most/few often/rarely
+    active/passive successful/unsuccessful expensive/cheap costly/cheap advantage/disadvantage benefit/harm
+    correct/incorrect true/false safe/dangerous protective/harmful support/refute confirm/refute implicit/explicit
+    synthesis/degradation inside/outside near/far forward/backward finite/infinite deterministic/stochastic robust/fragile
+    robust/vulnerable underestimate/overestimate seen/unseen known/unknown labeled/unlabeled sequential/parallel
+    clean/noisy real/synthetic real/simulated coarse/fine abstractive/extractive together/separately combine/separate
+    merge/split best/worst outperform/underperform increase/decrease improve/degrade reduce/increase"""
+_NEGATIONS = frozenset(
+    """not no never without lack lacks lacking lacked fail fails failed neither nor unable cannot absence none hardly
+    rarely unlikely nothing barely little""".split()
+)
+_ABOVE = "outperform exceed surpass beat outstrip"
+_ALL = frozenset("all every always never none only exclusively entirely".split())
+_SOME = frozenset("some sometimes several most mostly many often partly partially few half".split())
+_PREFIXES = ("un", "in", "im", "ir", "dis", "non", "de", "il", "mis")
+
+_NEGATION_REACH = 5  # words
+_NEIGHBOURS = 3
+_SIDE = 12
+_LEAST_SUBJECT = 3  # words of content; fewer say too little to be the same statement
+_REPEATED = 0.75
+
+
+class Turn(NamedTuple):
+    """A word that turns a statement: its place among the words, what it is about, and 1 or -1."""
+
+    place: int
+    family: Family
+    sign: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text read for its polarity.
+
+    Attributes:
+        words: the folded words, in order.
+        stems: the stem of each.
+        content: places of the words that carry content, negations left out.
+        about: the stems at those places.
+        turns: the words that say more or less, make or hinder, better or worse.
+        negations: places of the negations.
+        no_effect: whether it says that there is no effect, difference or association.
+    """
+
+    words: tuple[str, ...]
+    stems: tuple[str, ...]
+    content: tuple[int, ...]
+    about: frozenset[str]
+    turns: tuple[Turn, ...]
+    negations: tuple[int, ...]
+    no_effect: bool
+
+    @property
+    def subject(self) -> frozenset[str]:
+        """The stems of content that do not turn anything."""
+        turning = {turn.place for turn in self.turns}
+        return frozenset(self.stems[place] for place in self.content if place not in turning)
+
+    @property
+    def parity(self) -> int:
+        """The product of all signs, 1 or -1."""
+        negative = sum(turn.sign < 0 for turn in self.turns) + len(self.negations)
+        return -1 if negative % 2 else 1
+
+    def signed(self, turn: Turn) -> int:
+        """Returns the sign of a turn, reversed by a negation shortly before it."""
+        near = sum(turn.place - _NEGATION_REACH <= place < turn.place for place in self.negations)
+        return -turn.sign if near % 2 else turn.sign
+
+    def around(self, place: int, reach: int) -> frozenset[str]:
+        """Returns the subject stems within `reach` words of a place."""
+        turning = {turn.place for turn in self.turns}
+        return frozenset(
+            self.stems[p] for p in self.content if p != place and abs(p - place) <= reach and p not in turning
+        )
+
+
+@lru_cache(maxsize=1)
+def _senses() -> Mapping[str, tuple[Family, int]]:
+    return {stem(word): sense for sense, listed in _SENSES.items() for word in listed.split()}
+
+
+@lru_cache(maxsize=1)
+def _opposites() -> Mapping[str, frozenset[str]]:
+    opposites: dict[str, set[str]] = {}
+    for pair in _ANTONYMS.split():
+        one, other = (stem(word) for word in pair.split("/"))
+        opposites.setdefault(one, set()).add(other)
+        opposites.setdefault(other, set()).add(one)
+    return {word: frozenset(others) for word, others in opposites.items()}
+
+
+@lru_cache(maxsize=1)
+def _above() -> frozenset[str]:
+    return frozenset(stem(word) for word in _ABOVE.split())
+
+
+@lru_cache(maxsize=4_096)
+def read(text: str) -> Reading:
+    """Returns the reading of a text."""
+    words = tuple(_POSSESSIVE.sub("", word) for word in _WORD.findall(fold(text)))
+    stems = tuple(stem(word) for word in words)
+    negations = tuple(i for i, w in enumerate(words) if w in _NEGATIONS or w.endswith(("n't", "n\u2019t")))
+    denied = frozenset(negations)
+    content = tuple(i for i, word in enumerate(words) if word not in STOPWORDS and i not in denied)
+    senses = _senses()
+    return Reading(
+        words=words,
+        stems=stems,
+        content=content,
+        about=frozenset(stems[i] for i in content),
+        turns=tuple(Turn(i, *senses[s]) for i, s in enumerate(stems) if s in senses and i not in denied),
+        negations=negations,
+        no_effect=bool(_NO_EFFECT.search(text)),
+    )
+
+
+@lru_cache(maxsize=4_096)
+def clauses(sentence: str) -> tuple[Reading, ...]:
+    """Returns the readings of the clauses of a sentence, each of six words or more where the sentence has them."""
+    pieces: list[str] = []
+    pending = ""
+    for part in _CLAUSE.split(sentence):
+        pending = f"{pending} {part}".strip()
+        if len(pending.split()) >= _CLAUSE_WORDS:
+            pieces.append(pending)
+            pending = ""
+    if pending:
+        pieces[-1:] = [f"{pieces[-1]} {pending}"] if pieces else [pending]
+    return tuple(read(piece) for piece in pieces)
+
+
+def agreement(claim: Reading, clause: Reading) -> int:
+    """Returns 1 where claim and clause have one parity, -1 where not, 0 where they share no subject."""
+    if not claim.subject & clause.subject:
+        return 0
+    return claim.parity * clause.parity
+
+
+def disputes(claim: Reading, sentence: Reading) -> tuple[float, float]:
+    """Returns how much the turns of a claim agree with those of a sentence about the same words, and how much not.
+
+    Each turn of the claim is compared with the turn of the sentence that has most of its neighbours.
+    """
+    agreeing = opposing = 0.0
+    for turn in claim.turns:
+        near = claim.around(turn.place, 6)
+        best, sign = 0.0, 0
+        for other in sentence.turns:
+            if (turn.family == "worth") != (other.family == "worth"):
+                continue
+            shared = len(near & sentence.around(other.place, 7))
+            same_word = sentence.stems[other.place] == claim.stems[turn.place]
+            closeness = (
+                shared / len(near) + 0.25 * same_word + 0.1 * (turn.family == other.family) if shared else 0.0
+            )
+            if closeness > best:
+                best, sign = closeness, sentence.signed(other)
+        if sign == claim.signed(turn):
+            agreeing += best
+        else:
+            opposing += best
+    return agreeing, opposing
+
+
+def antonyms(claim: Reading, evidence: frozenset[str]) -> int:
+    """Returns how many words of the claim the evidence has only as their opposite."""
+    opposites = _opposites()
+    return sum(
+        bool(opposites.get(word, frozenset()) & evidence) or any(_negates(word, other) for other in evidence)
+        for word in {claim.stems[place] for place in claim.content} | set(claim.stems)
+        if word not in evidence and (word in opposites or len(word) > 3)
+    )
+
+
+def claims_all(text: str) -> bool:
+    """Returns whether a text speaks of all, none or only."""
+    return bool(_UNIVERSAL.search(text))
+
+
+def _negates(one: str, other: str) -> bool:
+    return len(one) != len(other) and any(one == p + other or other == p + one for p in _PREFIXES)
+
+
+class _Compared(NamedTuple):
+    """A comparison: what stands on either side of it, and 1 where it puts the left side above the right."""
+
+    left: frozenset[str]
+    right: frozenset[str]
+    sign: int
+
+
+def contradiction(claim: str, sentences: Sequence[str]) -> str | None:
+    """Returns why a claim contradicts the sentence it repeats all but word by word, or None.
+
+    High precision is meant, not recall: a claim that puts things in its own words is left to the fitted model. A
+    sentence that repeats the claim without contradiction acquits it.
+
+    Args:
+        claim: the claim.
+        sentences: the sentences of its evidence.
+    """
+    read_claim = read(claim)
+    close = [sentence for sentence in sentences if _repeats(read_claim, read(sentence))]
+    found = [_contradiction(read_claim, read(sentence)) for sentence in close]
+    return found[0] if found and all(found) else None
+
+
+def _repeats(claim: Reading, sentence: Reading) -> bool:
+    wanted = claim.subject
+    return len(wanted) >= _LEAST_SUBJECT and len(wanted & sentence.about) >= _REPEATED * len(wanted)
+
+
+def _contradiction(claim: Reading, sentence: Reading) -> str | None:
+    ours, theirs = _comparison(claim), _comparison(sentence)
+    if ours is not None and theirs is not None and (crossed := _crossed(ours, theirs)):
+        return _swapped(claim, sentence) if crossed == ours.sign * theirs.sign else None
+    return _reversed(claim, sentence) or _negated(claim, sentence) or _overstated(claim, sentence)
+
+
+def _reversed(claim: Reading, sentence: Reading) -> str | None:
+    """Returns how one word of the claim is the opposite of the sentence's word in the same place."""
+    opposites = _opposites()
+    senses = _senses()
+    for place in range(len(claim.stems)):
+        word = claim.stems[place]
+        if word in sentence.stems or (word not in senses and word not in opposites):
+            continue
+        near = claim.around(place, _NEIGHBOURS)
+        for other, their_word in enumerate(sentence.stems):
+            opposite = their_word in opposites.get(word, ()) or _opposed(
+                senses.get(word), senses.get(their_word)
+            )
+            if not opposite or their_word in claim.stems or not near & sentence.around(other, _NEIGHBOURS):
+                continue
+            if _denied(claim, place) == _denied(sentence, other):
+                return f'The source says "{sentence.words[other]}" where the sentence says "{claim.words[place]}".'
+    return None
+
+
+def _opposed(one: tuple[Family, int] | None, other: tuple[Family, int] | None) -> bool:
+    return one is not None and other is not None and one[0] == other[0] and one[1] != other[1]
+
+
+def _denied(reading: Reading, place: int) -> bool:
+    return sum(place - _NEGATION_REACH <= n < place for n in reading.negations) % 2 == 1
+
+
+def _negated(claim: Reading, sentence: Reading) -> str | None:
+    """Returns which negation the claim has and the sentence has not, or the other way round."""
+    ours, theirs = _shared_negations(claim, sentence), _shared_negations(sentence, claim)
+    if len(ours) % 2 == len(theirs) % 2:
+        return None
+    if len(claim.negations) != len(ours) or any(
+        turn.sign < 0 and claim.stems[turn.place] not in sentence.stems for turn in claim.turns
+    ):
+        return None  # negated otherwise: by a word of its own, or by another negation
+    if ours:
+        return f'The sentence says "{claim.words[ours[0]]}" where the source does not.'
+    return f'The source says "{sentence.words[theirs[0]]}" where the sentence does not.'
+
+
+def _shared_negations(reading: Reading, other: Reading) -> list[int]:
+    """Returns the negations whose next word of content the other text has too."""
+    found = []
+    for place in reading.negations:
+        following = next((p for p in reading.content if place < p <= place + 3), None)
+        if following is not None and reading.stems[following] in other.about:
+            found.append(place)
+    return found
+
+
+def _overstated(claim: Reading, sentence: Reading) -> str | None:
+    ours = [word for word in claim.words if word in _ALL]
+    theirs = [word for word in sentence.words if word in _SOME]
+    if (
+        not ours
+        or not theirs
+        or any(word in _ALL for word in sentence.words)
+        or set(theirs) & set(claim.words)
+    ):
+        return None
+    return f'The source says "{theirs[0]}" where the sentence says "{ours[0]}".'
+
+
+def _comparison(reading: Reading) -> _Compared | None:
+    """Returns the one comparison of a text: "A outperforms B", "A is outperformed by B", "A is better than B"."""
+    senses = _senses()
+    pivots = [place for place, word in enumerate(reading.stems) if word in _above()]
+    thans = [place for place, word in enumerate(reading.words) if word == "than"]
+    if len(pivots) + len(thans) != 1:
+        return None
+    if pivots:
+        place = behind = pivots[0]
+        sign = -1 if "by" in reading.words[place + 1 : place + 3] else 1
+    else:
+        behind = thans[0]
+        compared = [p for p in range(max(0, behind - 5), behind) if reading.stems[p] in senses]
+        if not compared:
+            return None
+        place = compared[-1]
+        sign = senses[reading.stems[place]][1]
+    if _denied(reading, place):
+        sign = -sign
+    left = frozenset(reading.stems[p] for p in reading.content if p < place and place - p <= _SIDE)
+    right = frozenset(reading.stems[p] for p in reading.content if p > behind and p - behind <= _SIDE)
+    return _Compared(left - right, right - left, sign)
+
+
+def _crossed(ours: _Compared, theirs: _Compared) -> int:
+    """Returns 1 where two comparisons have changed sides, -1 where they have kept them, 0 if that cannot be told."""
+    changed = bool(ours.left & theirs.right) and bool(ours.right & theirs.left)
+    kept = bool(ours.left & theirs.left) and bool(ours.right & theirs.right)
+    if changed == kept:
+        return 0
+    return 1 if changed else -1
+
+
+def _swapped(claim: Reading, sentence: Reading) -> str:
+    return "The sentence turns the comparison of the source round: it puts first what the source puts second."
