@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +153,7 @@ def table(name: str) -> str:
     return "\n".join(lines)
 
 
-def store(name: str, model: LinearModel, extra: dict[str, object]) -> None:
+def store(name: str, model: LinearModel, extra: Mapping[str, object]) -> None:
     """Writes a model into the package's data folder."""
     stored = {
         "features": list(model.features),

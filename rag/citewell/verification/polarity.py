@@ -33,16 +33,18 @@ _UNIVERSAL = re.compile(
 )
 
 _SENSES: dict[tuple[Family, int], str] = {
-    ("amount", 1): """increase raise elevate enhance boost amplify grow higher greater larger more upregulate augment rise
-        rising rose exceed gain heighten intensify expand strengthen accelerate faster longer bigger stronger extend
+    ("amount", 1): """increase raise elevate enhance boost amplify grow higher greater larger more upregulate augment
+        rise rising rose exceed gain heighten intensify expand strengthen accelerate faster longer bigger
+        stronger extend
         prolong overexpress overexpression abundant excess most highest largest high exacerbate aggravate surge maximize
         maximise widen older later up double triple""",
     ("amount", -1): """decrease reduce lower decline diminish attenuate drop fall fell fallen fewer less smaller
         downregulate shrink lessen weaken slow slower shorter weaker shorten deplete minimize minimise least lowest
         smallest low loss lose mitigate alleviate curb cut limit restrict dampen deficit reduction scarce poor impair
         lack absence delay down decelerate ameliorate relieve lighten narrow halve""",
-    ("cause", 1): """promote induce activate stimulate facilitate enable drive trigger support cause initiate permit allow
-        favor favour contribute produce lead result require essential necessary crucial important mediate dependent
+    ("cause", 1): """promote induce activate stimulate facilitate enable drive trigger support cause initiate permit
+        allow favor favour contribute produce lead result require essential necessary crucial important mediate
+        dependent
         responsible associate correlate link predict able""",
     ("cause", -1): """inhibit suppress prevent block impede hinder repress disrupt abolish inactivate deactivate
         antagonize abrogate prohibit silence protect avoid eliminate arrest stop interfere counteract dispensable
@@ -63,8 +65,9 @@ _ANTONYMS = """with/without before/after above/below early/late earlier/later st
     sensitive/insensitive sensitive/resistant susceptible/resistant always/never all/none most/few often/rarely
     active/passive successful/unsuccessful expensive/cheap costly/cheap advantage/disadvantage benefit/harm
     correct/incorrect true/false safe/dangerous protective/harmful support/refute confirm/refute implicit/explicit
-    synthesis/degradation inside/outside near/far forward/backward finite/infinite deterministic/stochastic robust/fragile
-    robust/vulnerable underestimate/overestimate seen/unseen known/unknown labeled/unlabeled sequential/parallel
+    synthesis/degradation inside/outside near/far forward/backward finite/infinite deterministic/stochastic
+    robust/fragile robust/vulnerable underestimate/overestimate seen/unseen known/unknown labeled/unlabeled
+    sequential/parallel
     clean/noisy real/synthetic real/simulated coarse/fine abstractive/extractive together/separately combine/separate
     merge/split best/worst outperform/underperform increase/decrease improve/degrade reduce/increase"""
 _NEGATIONS = frozenset(

@@ -1,0 +1,275 @@
+"""Fits the models that judge support, and prints how well they tell supported sentences from others.
+
+    python -m citewell_eval.support fit [--shared DIR]
+    python -m citewell_eval.support table
+
+`fit` reads SciFact's training claims, HealthVer, SummEdits and AttributionBench from the shared data, about ten
+minutes on two cores, and stores weights, curve and table in `rag/citewell/data`. Every score in the table is of a fit
+that has not seen the claim's group (five folds; a group is a SciFact component of claims that cite common abstracts,
+or a question, or a document).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from citewell.chunking import sentence_spans
+from citewell.citations import Source
+from citewell.embedding.base import Passages
+from citewell.embedding.minilm import MiniLM
+from citewell.linear import LinearModel
+from citewell.types import Paper
+from citewell.verification.support import CONTENT, LEXICAL, POLARITY, observe
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+from scipy.stats import rankdata
+
+from citewell_eval.collections import shared_folder
+from citewell_eval.fit import DATA, store
+from citewell_eval.pairs import Pair, load_pairs
+
+Array = NDArray[np.float64]
+_FOLDS, _PENALTY, _DRAWS = 5, 3e-3, 1_000
+# How much each set weighs in the two fits.
+_CONTENT_WEIGHTS = {"scifact": 3.0, "healthver": 0.0, "attribution": 1.0, "summedits": 0.0}
+_POLARITY_WEIGHTS = {"scifact": 3.0, "healthver": 1.0, "attribution": 0.0, "summedits": 1.0}
+_TURNED = ("contradicting", "edited")
+# What a feature can only speak for (1) or against (-1), so that no set's habits are learned.
+_AGAINST = {"numbers_missing", *POLARITY} - {"parity"}
+# What is told from what, and what overlap of words alone and a first fit of ten features come to (DESIGN.md).
+# What is told from what, by which check, and what overlap of words alone, a fit of ten features, and the target are.
+ROWS = (
+    ("a contradicting abstract", "scifact", "contradicting", "polarity", 0.70),
+    ("BM25's top wrong abstract", "scifact", "wrong", "content", 0.87),
+    ("a cited abstract without evidence", "scifact", "no evidence", "content", 0.90),
+    ("edited summaries (SummEdits)", "summedits", "edited", "polarity", 0.62),
+    ("AttributionBench dev", "attribution", "no evidence", "content", 0.74),
+    ("HealthVer: refuting evidence", "healthver", "contradicting", "polarity", None),
+    ("HealthVer: neutral evidence", "healthver", "no evidence", "content", None),
+)
+_THRESHOLDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The features of pairs: `content` of shape (n, len(CONTENT)), `polarity` of shape (n, len(POLARITY))."""
+
+    pairs: Sequence[Pair]
+    content: Array
+    polarity: Array
+
+    @property
+    def labels(self) -> Array:
+        """1 where the abstract supports the claim."""
+        return np.array([pair.supported for pair in self.pairs], dtype=float)
+
+    @property
+    def folds(self) -> NDArray[np.int64]:
+        """The fold of each pair, the same for all of a group."""
+        digests = [hashlib.sha256(f"{p.dataset} {p.group}".encode()).digest() for p in self.pairs]
+        return np.array([digest[0] % _FOLDS for digest in digests])
+
+
+def observe_all(pairs: Sequence[Pair], model: MiniLM) -> Table:
+    """Returns the features of the pairs."""
+    content, turned = [], []
+    for pair in pairs:
+        seen = observe(pair.claim, (), [as_source(pair.title, pair.text, model)], model)
+        content.append([seen.content.get(name, 0.0) for name in CONTENT])
+        turned.append([seen.polarity[name] for name in POLARITY])
+    return Table(pairs, np.array(content), np.array(turned))
+
+
+def as_source(title: str, text: str, model: MiniLM) -> Source:
+    """Returns an abstract as a source with the vectors that an index would hold."""
+    spans = tuple(sentence_spans(text))
+    (vectors,) = model.embed_papers([Passages(title, text, spans)])
+    return Source(1, Paper(title, text, paper_id="pair"), spans, vectors.chunks)
+
+
+def fit_all(table: Table) -> dict[str, LinearModel]:
+    """Returns the three models, fitted on all pairs."""
+    return _fit(table, np.ones(len(table.pairs), dtype=bool))
+
+
+def cross_validated(table: Table, content: str = "support") -> dict[str, Array]:
+    """Returns for both checks the probability of each pair, by models that have not seen its group."""
+    found = {"content": np.zeros(len(table.pairs)), "polarity": np.zeros(len(table.pairs))}
+    for fold in range(_FOLDS):
+        left_out = table.folds == fold
+        models = _fit(table, ~left_out)
+        model = models[content]
+        columns = [CONTENT.index(name) for name in model.features]
+        found["content"][left_out] = expit(model.decision(table.content[left_out][:, columns]))
+        found["polarity"][left_out] = expit(models["polarity"].decision(table.polarity[left_out]))
+    return found
+
+
+def _fit(table: Table, chosen: NDArray[np.bool_]) -> dict[str, LinearModel]:
+    kinds = np.array([pair.kind for pair in table.pairs])
+    same = chosen & ~np.isin(kinds, _TURNED)
+    turned = chosen & np.isin(kinds, ("supported", *_TURNED))
+    weights = _balanced(table.pairs, same, _CONTENT_WEIGHTS)
+    lexical = table.content[:, [CONTENT.index(name) for name in LEXICAL]]
+    return {
+        "support": _logistic(CONTENT, table.content, table.labels, weights),
+        "support-lexical": _logistic(LEXICAL, lexical, table.labels, weights),
+        "polarity": _logistic(
+            POLARITY, table.polarity, table.labels, _balanced(table.pairs, turned, _POLARITY_WEIGHTS)
+        ),
+    }
+
+
+def _balanced(pairs: Sequence[Pair], chosen: NDArray[np.bool_], of_set: Mapping[str, float]) -> Array:
+    """Returns weights by which supported and other pairs of a set count alike, and so do its kinds of others."""
+    counts = Counter((p.dataset, p.kind) for p, is_chosen in zip(pairs, chosen, strict=True) if is_chosen)
+    others = Counter(dataset for dataset, kind in counts if kind != "supported")
+    weights = [
+        of_set[p.dataset] / counts[p.dataset, p.kind] / (1 if p.supported else others[p.dataset])
+        if is_chosen
+        else 0
+        for p, is_chosen in zip(pairs, chosen, strict=True)
+    ]
+    return np.array(weights) / sum(weights)
+
+
+def _logistic(names: Sequence[str], rows: Array, labels: Array, weights: Array) -> LinearModel:
+    """Returns the logistic model with an L2 penalty whose features keep the sign they are meant to have."""
+    mean, scale = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-6)
+    scaled = (rows - mean) / scale
+
+    def loss(parameters: Array) -> tuple[float, Array]:
+        logits = scaled @ parameters[:-1] + parameters[-1]
+        error = weights * (expit(logits) - labels)
+        penalty = _PENALTY * parameters[:-1] @ parameters[:-1]
+        value = (weights * (np.logaddexp(0, logits) - labels * logits)).sum() + penalty
+        return float(value), np.append(scaled.T @ error + 2 * _PENALTY * parameters[:-1], error.sum())
+
+    bounds = [(None, 0) if name in _AGAINST else (0, None) for name in names]
+    found = minimize(
+        loss, np.zeros(len(names) + 1), jac=True, bounds=[*bounds, (None, None)], method="L-BFGS-B"
+    ).x
+    return LinearModel(tuple(names), mean, scale, found[:-1], float(found[-1]))
+
+
+# --- reporting -------------------------------------------------------------------------------------------
+
+
+def auroc(positive: Array, negative: Array) -> float:
+    """Returns the probability that a positive scores above a negative, ties counting half."""
+    ranks = rankdata(np.concatenate([positive, negative]))
+    count = len(positive)
+    return float((ranks[:count].sum() - count * (count + 1) / 2) / (count * len(negative)))
+
+
+def report(table: Table, scores: Mapping[str, Array]) -> list[dict[str, Any]]:
+    """Returns one row of `ROWS` each: AUROC with a 95 % bootstrap interval over groups, and that of words alone."""
+    rows = []
+    keys = np.array([f"{p.dataset} {p.kind}" for p in table.pairs])
+    groups = np.array([p.group for p in table.pairs])
+    lexical = table.content[:, CONTENT.index("known")]
+    for name, dataset, kind, check, _ in ROWS:
+        positive, negative = keys == f"{dataset} supported", keys == f"{dataset} {kind}"
+        low, high = _interval(scores[check], positive, negative, groups)
+        rows.append(
+            {
+                "against": name,
+                "check": check,
+                "pairs": [int(positive.sum()), int(negative.sum())],
+                "auroc": round(auroc(scores[check][positive], scores[check][negative]), 3),
+                "interval": [round(low, 3), round(high, 3)],
+                "words_alone": round(auroc(lexical[positive], lexical[negative]), 3),
+            }
+        )
+    return rows
+
+
+def _interval(
+    scores: Array, positive: NDArray[np.bool_], negative: NDArray[np.bool_], groups: NDArray[np.str_]
+) -> tuple[float, float]:
+    chosen = np.flatnonzero(positive | negative)
+    names, member = np.unique(groups[chosen], return_inverse=True)
+    members = [chosen[member == i] for i in range(len(names))]
+    random = np.random.default_rng(0)
+    drawn = []
+    for _ in range(_DRAWS):
+        picked = np.concatenate([members[i] for i in random.integers(len(members), size=len(members))])
+        good, bad = picked[positive[picked]], picked[negative[picked]]
+        if len(good) and len(bad):
+            drawn.append(auroc(scores[good], scores[bad]))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def curve(table: Table, scores: Mapping[str, Array]) -> dict[str, list[dict[str, float]]]:
+    """Returns for each check and threshold the share of each kind of pair that the check withholds."""
+    keys = np.array([f"{p.dataset} {p.kind}" for p in table.pairs])
+    return {
+        check: [
+            {"threshold": threshold, **{str(k): _below(score[keys == k], threshold) for k in np.unique(keys)}}
+            for threshold in _THRESHOLDS
+        ]
+        for check, score in scores.items()
+    }
+
+
+def _below(scores: Array, threshold: float) -> float:
+    return round(float((scores < threshold).mean()), 3)
+
+
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the table of docs/verifier.md."""
+    targets = {name: "" if target is None else f"{target:.2f}" for name, *_, target in ROWS}
+    lines = ["| supported claims against | check | pairs | AUROC | 95 % | words alone | target |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for row in rows:
+        low, high = row["interval"]
+        lines.append(
+            f"| {row['against']} | {row['check']} | {row['pairs'][0]} / {row['pairs'][1]} | {row['auroc']:.3f} "
+            f"| {low:.3f}–{high:.3f} | {row['words_alone']:.3f} | {targets[row['against']]} |"
+        )
+    return "\n".join(lines)
+
+
+def stored_rows() -> list[dict[str, Any]]:
+    """Returns the table as it was stored by the last fit."""
+    rows: list[dict[str, Any]] = json.loads((DATA / "support.json").read_text("utf-8"))["table"]
+    return rows
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Fits and stores, or prints the table stored."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=["fit", "table"])
+    parser.add_argument("--shared", type=Path)
+    options = parser.parse_args(argv)
+    if options.command == "fit":
+        fit_and_store(observe_all(load_pairs(shared_folder(options.shared)), MiniLM()))
+    print(markdown(stored_rows()))
+
+
+def fit_and_store(table: Table) -> None:
+    """Stores the models, and with them how the fits of the folds do."""
+    scores = cross_validated(table)
+    lexical = cross_validated(table, "support-lexical")
+    extra: dict[str, dict[str, object]] = {
+        "support": {"table": report(table, scores), "curve": curve(table, scores)},
+        "support-lexical": {"table": report(table, lexical)},
+    }
+    for name, model in fit_all(table).items():
+        store(name, model, extra.get(name, {}))
+
+
+if __name__ == "__main__":
+    main()
