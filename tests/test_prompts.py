@@ -1,6 +1,7 @@
 """Prompts are files: they load, their variables are declared, and nothing in a value is expanded."""
 
 import zipfile
+from pathlib import Path
 
 import pytest
 from citewell.author import PROMPTS
@@ -55,7 +56,10 @@ def test_a_wrong_variable_is_named(values, told):
     [
         ("inputs: name, place", "inputs: name", "inputs are"),
         ("inputs: name, place", "inputs: name, place, time", "inputs are"),
+        ("inputs: name, place", "inputs: name, place, name", "inputs are"),
         ("version: 3\n", "", "needs"),
+        ("version: 3\n", "version: 3\nversion: 4\n", "needs"),
+        ("$$5", "$5", "no variable"),
         ("version: 3", "version:", "version:"),
         ("# User", "# Person", "# User"),
         ("---\n", "", "front matter"),
@@ -64,6 +68,13 @@ def test_a_wrong_variable_is_named(values, told):
 def test_a_prompt_that_is_written_wrongly_is_refused(old, new, told):
     with pytest.raises(UsageError, match=told):
         read_prompt("greet", FILE.replace(old, new).encode())
+
+
+def test_a_prompt_saved_elsewhere_is_read_or_refused():
+    prompt = read_prompt("greet", FILE.replace("\n", "\r\n").encode())
+    assert prompt.messages(name="Ada", place="Bern")[0] == ("system", "You greet Ada.")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        read_prompt("greet", FILE.replace("Greets", "Grüßt").encode("latin-1"))
 
 
 @pytest.mark.parametrize("name", PROMPTS)
@@ -83,7 +94,7 @@ def test_an_unknown_prompt_is_an_error():
 def test_the_wheel_carries_the_prompts(tmp_path):
     from hatchling.builders.wheel import WheelBuilder
 
-    root = str(pytest.importorskip("pathlib").Path(__file__).parents[1])
+    root = str(Path(__file__).parents[1])
     (wheel,) = WheelBuilder(root).build(directory=str(tmp_path), versions=["standard"])
     with zipfile.ZipFile(wheel) as packed:
         assert {f"citewell/prompts/{name}.md" for name in PROMPTS} <= set(packed.namelist())

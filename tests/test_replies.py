@@ -6,6 +6,7 @@ import time
 import pytest
 from citewell.citations import Cited, Claim
 from citewell.errors import GenerationError
+from citewell.prompts import load_prompt
 from citewell.replies import MAX_CLAIMS, CannotAnswer, Malformed, parse
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +33,10 @@ def claims(text):
         LINE.replace('[{"source": 2,', '{"source_id": "[2]",').replace('"}]}', '"}}'),
         LINE.replace('"source": 2', '"source": "2"'),
         LINE.replace("lavender.", "lavender [2]."),
+        LINE.replace('"Bees visit lavender"', '["Bees visit lavender"]'),
+        f'{{"answer": {LINE}}}',
+        f'{{"answer": {{"sentences": [{LINE}]}}}}',
+        f"Source 2 fits, I think.</think>{LINE}",
     ],
 )
 def test_a_sentence_is_found_in_whatever_form_it_comes(reply):
@@ -50,6 +55,31 @@ def test_a_sentence_is_there_as_soon_as_its_object_is_closed():
     assert first == BEES and len(read) == len(LINE)
 
 
+def test_a_list_of_sentences_is_read_while_it_is_written():
+    opening = '{"cannot_answer": false, "sentences": [\n'
+    first, last = parse([opening + LINE, ', {"sentence": "Bees'])
+    assert first == BEES
+    assert last == Malformed('{"sentence": "Bees', "This is not a complete JSON object.")
+    read = []
+    assert next(parse(read.append(char) or char for char in opening + LINE + ", " + LINE)) == BEES
+    assert len(read) == len(opening + LINE)
+
+
+@pytest.mark.parametrize(
+    ("citations", "cited"),
+    [
+        ('"[1], [2]"', [(1, None), (2, None)]),
+        ('["source 1", 2]', [(1, None), (2, None)]),
+        ('[{"source": 1, "quotes": ["a b", "c d"]}]', [(1, "a b"), (1, "c d")]),
+        ('[{"source": "1, 2", "quote": "a b"}]', [(1, "a b"), (2, "a b")]),
+        ('[{"source": 1, "quote": ""}]', [(1, "")]),
+    ],
+)
+def test_citations_are_found_in_whatever_form_they_come(citations, cited):
+    (claim,) = claims(f'{{"sentence": "Bees.", "citations": {citations}}}')
+    assert [(item.source, item.quote) for item in claim.cited] == cited
+
+
 def test_several_objects_on_a_line_are_several_sentences():
     assert claims(LINE + " " + LINE) == [BEES, BEES]
 
@@ -66,6 +96,14 @@ def test_several_objects_on_a_line_are_several_sentences():
         ("- **Bees** like lavender 【2】.", [("Bees like lavender.", [2])]),
         ("Bees like lavender (source 2).", [("Bees like lavender.", [2])]),
         ("Bees like lavender.", [("Bees like lavender.", [])]),
+        (
+            "[1] Bees like lavender. They fly far. [2] Bees sleep.",
+            [("Bees like lavender.", [1]), ("They fly far.", [1]), ("Bees sleep.", [2])],
+        ),
+        ("According to [1] and [2], bees like it.", [("Bees like it.", [1, 2])]),
+        ("> Bees like lavender [1]. <think>Or not</think>", [("Bees like lavender.", [1])]),
+        ("Bees like lavender [1]. {}", [("Bees like lavender.", [1])]),
+        ('{"answer": ["Bees like lavender [1]."]}', [("Bees like lavender.", [1])]),
     ],
 )
 def test_prose_with_markers_is_read_too(reply, expected):
@@ -81,6 +119,17 @@ def test_a_refusal_is_recognised(reply):
     assert list(parse([reply])) == [CannotAnswer()]
 
 
+def test_the_refusal_and_the_example_of_the_prompt_are_understood():
+    (_, rules), _ = load_prompt("answer").messages(fence="F", max_sentences="4", question="Q", sources="S")
+    refusals = [line for line in rules.splitlines() if "cannot_answer" in line]
+    assert len(refusals) == 1 and list(parse(["{" + refusals[0].partition("{")[2]])) == [CannotAnswer()]
+    assert [item.cited[0].source for item in claims("{" + rules.partition("Valid:\n{")[2])] == [2, 2]
+
+
+def test_a_refusal_that_is_denied_is_none():
+    assert not any(isinstance(item, CannotAnswer) for item in parse(['{"cannot_answer": "false"}']))
+
+
 @pytest.mark.parametrize(
     ("reply", "told"),
     [
@@ -90,6 +139,21 @@ def test_a_refusal_is_recognised(reply):
         ('{"citations": [{"source": 1}]}', "no sentence"),
         ('{"sentence": "Bees.", "citations": [{"source": "two"}]}', "not of the form"),
         ('{"sentence": "Bees.", "citations": [{"source": true}]}', "not of the form"),
+        ('{"sentence": "Bees.", "citations": [{"source": -1, "quote": "a b"}]}', "not of the form"),
+        ('{"sentence": "Bees.", "citations": [{"source": NaN}]}', "not of the form"),
+        ('{"sentence": "Bees.", "citations": [%s]}' % ("9" * 5000), "not a complete JSON"),
+        ('{"sentence": "Bees \\ud800.", "citations": [1]}', "surrogate"),
+        ('{"sentence": "Bees.", "citations": [{"source": 1, "quote": "\\ud800"}]}', "surrogate"),
+        ("Bees \ud800 fly [1].", "surrogate"),
+        ('{"sentences": []}', "no sentence"),
+        ('{"sentences": [5]}', "not a sentence"),
+        ('["Bees fly [1]."]', "piece of JSON"),
+        ("<think>Bees fly", "thinking"),
+        ("bees " * 500 + "[1].", "2504 characters"),
+        (
+            json.dumps({"sentence": "Bees.", "citations": [{"source": 1, "quote": "x" * 3000}]}),
+            "A quote has 3000",
+        ),
         (json.dumps({"sentence": "x" * 3000, "citations": []}), "3000 characters"),
         (json.dumps({"sentence": "Bees.", "citations": [1] * 17}), "too many"),
         ("Here is the answer:", "not a sentence"),
@@ -112,7 +176,10 @@ def test_a_reply_that_breaks_off_gives_what_was_complete_then_the_error():
 
 
 def test_there_is_an_end_to_sentences():
-    assert len(list(parse([LINE + "\n"] * 100))) == MAX_CLAIMS
+    *items, last = parse([LINE + "\n"] * 100)
+    assert items == [BEES] * MAX_CLAIMS
+    assert isinstance(last, Malformed) and f"after {MAX_CLAIMS} sentences" in last.reason
+    assert list(parse([LINE + "\n"] * MAX_CLAIMS)) == items
 
 
 @pytest.mark.parametrize(
@@ -125,19 +192,60 @@ def test_there_is_an_end_to_sentences():
         "x" * 2**21,
         "[" * 2**20,
         "{ " * 2**20,
+        ("a" + " " * 3_900 + "b\n") * 500,
+        '{"sentences":[]}' * 2**17,
+        "<think>" * 2**18,
     ],
-    ids=["string", "braces", "depth", "quotes", "letters", "brackets", "openings"],
+    ids=[
+        "string",
+        "braces",
+        "depth",
+        "quotes",
+        "letters",
+        "brackets",
+        "openings",
+        "spaces",
+        "empty",
+        "thoughts",
+    ],
 )
 def test_two_megabytes_of_rubbish_are_read_in_linear_time(monster):
-    started = time.monotonic()
+    started = time.process_time()
     assert all(isinstance(item, Malformed | Claim) for item in parse([monster]))
-    assert time.monotonic() - started < 20  # quadratic work would take hours
+    assert time.process_time() - started < 20  # quadratic work would take hours
 
 
-@given(st.text(), st.integers(1, 7))
+@pytest.mark.parametrize("depth", [15, 100, 400, *range(960, 1_000, 2), 5_000])
+@pytest.mark.parametrize(
+    ("before", "opens", "closes", "after"),
+    [
+        ('{"sentence": "S.", "x": ', "[", "]", "}"),
+        ("", '{"sentences": [', "]}", ""),
+        ("", '{"answer": ', "}", ""),
+    ],
+    ids=["value", "lists", "objects"],
+)
+def test_no_depth_is_an_error(depth, before, opens, closes, after):
+    items = list(parse([before + opens * depth + LINE + closes * depth + after]))
+    assert items and all(isinstance(item, Malformed | Claim) for item in items)
+
+
+FRAGMENTS = (
+    LINE, '{"sentences": [', "]}", "{", "}", "[", "]", '"', "\\", ":", ",", "<think>", "</think>", "```json", "\n",
+    " ", ".", "[1]", "[2, 3]", "(source 1)", "Bees fly", "According to", '{"answer": ', '{"cannot_answer": true}',
+    "\ud800", "\\ud800", "**",
+)  # fmt: skip
+
+
+@given(
+    st.one_of(st.text(), st.lists(st.sampled_from(FRAGMENTS), max_size=25).map("".join)), st.integers(1, 7)
+)
 def test_any_text_is_read_alike_however_it_is_cut(text, size):
     cut = [text[i : i + size] for i in range(0, len(text), size)]
-    assert list(parse(cut)) == list(parse([text]))
+    items = list(parse([text]))
+    assert list(parse(cut)) == items
+    told = [item.text for item in items if not isinstance(item, CannotAnswer)]
+    assert "".join(told).encode().decode() == "".join(told), "half a surrogate pair would be an error"
 
 
 @given(st.text(alphabet='{}[]"\\:,123 \nsentencecitationssource<think>/', max_size=80))

@@ -131,11 +131,11 @@ def test_the_first_check_that_fails_names_the_reason(
 
 
 def test_the_support_check_hears_the_whole_sentence_of_a_quote_and_has_the_last_word(judge: Judge) -> None:
-    judge.refused = {"FreeNoise costs 17% less time."}
-    rejected = rejection("FreeNoise costs 17% less time.", QUOTE)
+    judge.refused = {"FreeNoise never costs 17% more time."}
+    rejected = rejection("FreeNoise never costs 17% more time.", QUOTE)
     assert (rejected.check, rejected.reason) == ("polarity", "It says the opposite.")
     whole = "It costs 17% more time than plain sampling, where GenL needs 255%."
-    assert judge.asked == [("FreeNoise costs 17% less time.", [whole])]
+    assert judge.asked == [("FreeNoise never costs 17% more time.", [whole])]
 
 
 def test_sentences_of_one_claim_are_judged_apart_with_the_same_citations() -> None:
@@ -194,3 +194,12 @@ def test_the_sentences_of_the_listing_pages_pass_as_claims_about_themselves(shar
     assert judged > 400
     assert facts == []
     assert len(failed) <= judged * 0.07, failed
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["FreeNoise: Tuning-Free Longer Video Diffusion", "Tuning-free longer video diffusion.", "FreeNoise"],
+)
+def test_a_title_is_no_sentence(title: str) -> None:
+    refused = rejection(title, QUOTE)
+    assert refused.check == "format" and "title" in refused.reason

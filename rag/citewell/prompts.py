@@ -67,16 +67,27 @@ def read_prompt(name: str, content: bytes) -> Prompt:
     Raises:
         UsageError: a part is missing, or `inputs` are not the variables that it uses.
     """
-    found = _FILE.fullmatch(content.decode("utf-8"))
+    try:
+        text = content.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"Prompt {name}: byte {error.start} is not UTF-8. Save the file as UTF-8."
+        ) from error
+    found = _FILE.fullmatch(text)
     if found is None:
         raise UsageError(f"Prompt {name}: write front matter, then `# System`, then `# User`.")
-    head = dict(_field(name, line) for line in found["head"].splitlines())
-    if head.keys() != _FIELDS:
-        raise UsageError(f"Prompt {name}: front matter has {sorted(head)}, but needs {sorted(_FIELDS)}.")
+    fields = [_field(name, line) for line in found["head"].splitlines()]
+    if (given := sorted(key for key, _ in fields)) != sorted(_FIELDS):
+        raise UsageError(f"Prompt {name}: front matter has {given}, but needs {sorted(_FIELDS)}.")
+    head = dict(fields)
     inputs = tuple(part.strip() for part in head["inputs"].split(","))
     system, user = Template(found["system"]), Template(found["user"])
+    if not (system.is_valid() and user.is_valid()):
+        raise UsageError(
+            f"Prompt {name}: a `$` stands before what is no variable. Write `$$` for a dollar sign."
+        )
     used = {*system.get_identifiers(), *user.get_identifiers()}
-    if used != set(inputs):
+    if sorted(used) != sorted(inputs):
         raise UsageError(f"Prompt {name}: inputs are {sorted(inputs)}, but it uses {sorted(used)}.")
     digest = hashlib.sha256(content).hexdigest()
     return Prompt(name, head["description"], head["version"], inputs, system, user, digest)

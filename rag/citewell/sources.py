@@ -19,20 +19,23 @@ from citewell.evidence import Evidence
 from citewell.retriever import Retrieval
 from citewell.types import Span
 
-_INVISIBLE = frozenset("\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u3164\uffa0\ufffc")
+_INVISIBLE = frozenset(
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u3164\uffa0\ufffc"
+)
 _ROLES = r"(?:system|user|assistant|human|ai|instructions?|developer|tool)"
 _BREAK = "·"  # put behind the first character: enough for a model, and folded away when quotes are looked up
 _ARMED = re.compile(
-    r"<(?=[|/!?<]|(?:source|document|context|system|user|assistant|script|img|iframe|svg|a\s))"
+    r"[<\uff1c](?=[|\uff5c/!?<]|(?:source|document|context|system|user|assistant|script|img|iframe|svg|a\s|think"
+    r"|tool|(?:s|bos|eos|pad|unk|(?:start|end)_of_\w+)>))"
     r"|\[(?=/?INST\]|\[?/?SYS)"
-    r"|^[ \t]*#(?=#{0,5}\s*" + _ROLES + r"\b)"
+    r"|^[^\S\n]*#(?=#{0,5}\s*" + _ROLES + r"\b)"
     r"|`(?=``)|~(?=~~)"
     r"|\{(?=\s*\"(?:sentence|citations|cannot_answer|supported|question)\")"
     r"|!(?=\[)",
     re.IGNORECASE | re.MULTILINE,
 )
 _HEAD = re.compile(
-    r"^[ \t]*(?:\[(?=\d{1,3}\])|source(?=\s+\d{1,3}\s*[:.\]])|" + _ROLES + r"(?=\s*:))", re.I | re.M
+    r"^[^\S\n]*(?:\[(?=\d{1,3}\])|source(?=\s+\d{1,3}\s*[:.\]])|" + _ROLES + r"(?=\s*:))", re.I | re.M
 )
 _OMITTED = "…"
 
@@ -51,12 +54,15 @@ def fence(token: Callable[[int], str] = secrets.token_hex) -> str:
 
 
 def sanitise(text: str, fence: str) -> str:
-    """Returns the text without invisible characters and without anything that could pass for a part of the prompt."""
-    visible = "".join(map(_visible, unicodedata.normalize("NFC", text)))
-    mark = re.escape(fence.strip("=").partition("-")[2])
-    visible = (
-        re.sub(r"\s*".join(mark.replace("\\-", "-")), "", visible, flags=re.IGNORECASE) if mark else visible
-    )
+    """Returns the text without invisible characters and without anything that could pass for a part of the prompt.
+
+    The verifier finds a quote of it in the original by folding away white space, compatibility forms, repeated "=",
+    and "·", which stands where something was broken up.
+    """
+    visible = unicodedata.normalize("NFC", "".join(map(_visible, text)))
+    token = fence.strip("=").partition("-")[2]
+    if token:
+        visible = re.sub(r"\s*".join(map(re.escape, token)), _BREAK, visible, flags=re.IGNORECASE)
     visible = re.sub("={5,}", "====", visible)
     visible = _ARMED.sub(lambda found: found[0] + _BREAK, visible)
     return _HEAD.sub(lambda found: _BREAK + found[0].lstrip(), visible)
@@ -117,8 +123,8 @@ def _shown(number: int, evidence: Evidence, index: int, retrieval: Retrieval, sp
     abstract, pieces, end = read.paper.abstract, [], 0
     for span in spans:
         skipped = any(end <= other.start < span.start for other in everything)
-        pieces += [_OMITTED] if skipped else []
+        pieces.append(f" {_OMITTED} " if skipped else abstract[end : span.start])
         pieces.append(abstract[span.start : span.end])
         end = span.end
-    pieces += [_OMITTED] if everything and end < everything[-1].end else []
-    return Shown(source, " ".join(pieces))
+    pieces += [f" {_OMITTED}"] if everything and end < everything[-1].end else []
+    return Shown(source, "".join(pieces).strip())

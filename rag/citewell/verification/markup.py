@@ -31,11 +31,12 @@ _DECORATION = (
 )
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
-_SOFT = frozenset("\u00ad\ufe0e\ufe0f")
+_SOFT = dict.fromkeys(map(ord, "\u00ad\ufe0e\ufe0f"))
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")  # letters by category, but nothing to see
 
 # A dot that Unicode offers in place of the one in a host name.
 _DOTS = str.maketrans(dict.fromkeys("\u3002\uff0e\uff61\u2024\u00b7", "."))
+_BRACKETED_DOT = re.compile(r"(?<=\w)\s?[\[({]\s?\.\s?[\])}]\s?(?=\w)")
 _TLD = (
     "com|org|net|edu|gov|mil|int|info|biz|name|pro|mobi|xyz|top|site|online|shop|store|club|live|life|world|link|click"
     "|blog|page|pages|dev|app|tech|cloud|space|website|agency|email|news|media|zone|icu|ly|gl|gg|tv|fm|cc|ws|sh|ai|io|co"
@@ -61,7 +62,8 @@ _MARKDOWN = (
     re.compile(r"\[(?=[^\]\n]{0,200}[A-Za-z])[^\[\]\n]{1,200}\]\s?\[[^\[\]\n]{0,100}\]"),
     re.compile(r"(?m)^\s*\[[^\]\n]+\]:"),
     re.compile(r"\[\^"),
-    re.compile(r"```|~~~"),
+    re.compile(r"```|~~~|<\||\|>|#{2,}\s|={5,}|\|\s*:?-{3,}"),
+    re.compile(r"\[[A-Za-z][^\[\]\n]{0,200}\]\s*$"),
     re.compile(r"(?m)^\s*(?:>\s|\|.*\|\s*$|(?:[-*_]\s?){3,}$)"),
     re.compile(r"\\(?:href|url|html\w*|includegraphics|input|include|write|def|newcommand)\b"),
 )
@@ -122,7 +124,7 @@ _MODEL = (
     re.compile(r"\blet\s+me\s+(?:know|explain|help)\b", re.IGNORECASE),
 )  # fmt: skip
 _READER = re.compile(
-    r"\b(?:you|your|yours|yourself|you're|you'll|you've)\b(?!\s+(?:only|see|tube))|^You\s+(?!Only\b)[a-z]"
+    r"\b(?:you|your|yours|yourself|you're|you'll|you've)\b(?!\s+(?:only|see|tube)\b)", re.IGNORECASE
 )
 # A paper may be about these; a sentence may speak of them where the cited abstract does.
 _TOPICS = re.compile(
@@ -133,8 +135,8 @@ _TOPICS = re.compile(
 
 
 def clean(text: str) -> str:
-    """Returns the text without leading bullets, emphasis and single backticks, its white space folded."""
-    text = " ".join(text.split())
+    """Returns the text without bullets, emphasis, single backticks, soft hyphens; its white space folded."""
+    text = " ".join(text.translate(_SOFT).split())
     for pattern, replacement in _DECORATION:
         text = pattern.sub(replacement, text)
     return text.strip()
@@ -148,11 +150,11 @@ def problem(text: str, abstracts: Sequence[str] = ()) -> Fault | None:
         abstracts: the abstracts it cites; only of what they speak it may speak of prompts and instructions.
     """
     for char in text:
-        if (unicodedata.category(char) in _UNSEEN and char not in _SOFT) or char in _BLANK:
+        if unicodedata.category(char) in _UNSEEN or char in _BLANK:
             return Fault(
                 "markup", f"The sentence holds the invisible character U+{ord(char):04X}; leave it out."
             )
-    shown = unicodedata.normalize("NFKC", text).translate(_DOTS)
+    shown = _BRACKETED_DOT.sub(".", unicodedata.normalize("NFKC", text).translate(_DOTS))
     for kind, patterns in (
         ("a link or an address", _LINKS),
         ("Markdown", _MARKDOWN),

@@ -134,7 +134,9 @@ def _names(sentence: str) -> Iterator[str]:
         if token.isdigit() or token in ("A", "I") or _says_no_name(token):
             continue
         opens = token[0] == match[0][0] and _SENTENCE_START.search(plain, 0, match.start()) is not None
-        if not (opens and _ordinary(token)):
+        # A capital after a colon is a habit of titles, whose words are as likely names as not.
+        in_title = plain[: match.start()].rstrip().endswith(":")
+        if not (opens and _ordinary(token) and (not in_title or fold(token) in _OPENERS)):
             yield token
     for match in _LISTED.finditer(plain):
         yield from (f"{match[1]}-{number}" for number in re.findall(r"(?<=/)\d+", match[2]))

@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from citewell.text import stems
 from citewell.verification.names import names_digit
 from citewell.verification.numerals import list_markers
 from citewell.verification.quantities import Quantity, quantities
 
 _LISTED = 6
+_SMALL = 10
 _RANGE = "-"  # stands before the lower end of a range, which says more than a lower bound
 _FIRST_YEAR, _LAST_YEAR = 1500, 2100
 _PAIRS = re.compile(r"\b(?:both|pair|pairs|dual|twin|two)\b", re.IGNORECASE)
@@ -39,6 +41,8 @@ def problem(sentence: str, abstracts: Sequence[str], numbers: Sequence[int]) -> 
             return _missing(wanted, held, where)
         if same and (reason := _misread(wanted, same, usable, where)) is not None:
             return reason
+        if same and (thing := _renamed(wanted, same, sentence, abstracts)) is not None:
+            return f'The sentence says "{wanted.text}" of what {where} does not mention; there it is of "{thing}".'
     return None
 
 
@@ -135,6 +139,23 @@ def _counted_otherwise(
         ),
         None,
     )
+
+
+def _renamed(
+    wanted: Quantity, same: Sequence[Quantity], sentence: str, abstracts: Sequence[str]
+) -> str | None:
+    """Returns the stem of what an abstract counts, where a sentence counts as many of what no abstract speaks of.
+
+    Small counts are left alone: "two datasets" may well be called two benchmarks.
+    """
+    if wanted.kind != "plain" or wanted.unit or not wanted.counted or wanted.values[0] <= _SMALL:
+        return None
+    if wanted.counted[0] in {root for abstract in abstracts for root in stems(abstract)}:
+        return None
+    spoken = set(stems(sentence))
+    if any(not found.counted or spoken & set(found.counted) for found in same):
+        return None
+    return same[0].counted[0]
 
 
 def _bound_fits(wanted: Quantity, found: Quantity) -> bool:

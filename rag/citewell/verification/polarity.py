@@ -69,7 +69,10 @@ _ANTONYMS = """with/without before/after above/below early/late earlier/later st
     robust/fragile robust/vulnerable underestimate/overestimate seen/unseen known/unknown labeled/unlabeled
     sequential/parallel
     clean/noisy real/synthetic real/simulated coarse/fine abstractive/extractive together/separately combine/separate
-    merge/split best/worst outperform/underperform increase/decrease improve/degrade reduce/increase"""
+    merge/split best/worst outperform/underperform increase/decrease improve/degrade reduce/increase
+    promote/inhibit promote/suppress promote/prevent induce/prevent induce/inhibit activate/inhibit activate/suppress
+    enable/prevent cause/prevent stimulate/inhibit stimulate/suppress facilitate/hinder facilitate/impede
+    require/dispensable"""
 _NEGATIONS = frozenset(
     """not no never without lack lacks lacking lacked fail fails failed neither nor unable cannot absence none hardly
     rarely unlikely nothing barely little""".split()
@@ -77,6 +80,7 @@ _NEGATIONS = frozenset(
 _ABOVE = "outperform exceed surpass beat outstrip"
 _ALL = frozenset("all every always never none only exclusively entirely".split())
 _SOME = frozenset("some sometimes several most mostly many often partly partially few half".split())
+_WANTING = frozenset("lack lacks lacking lacked absence".split())  # "X-deficient" says the same without them
 _PREFIXES = ("un", "in", "im", "ir", "dis", "non", "de", "il", "mis")
 
 _NEGATION_REACH = 5  # words
@@ -166,7 +170,11 @@ def read(text: str) -> Reading:
     """Returns the reading of a text."""
     words = tuple(_POSSESSIVE.sub("", word) for word in _WORD.findall(fold(text)))
     stems = tuple(stem(word) for word in words)
-    negations = tuple(i for i, w in enumerate(words) if w in _NEGATIONS or w.endswith(("n't", "n\u2019t")))
+    negations = tuple(
+        i
+        for i, word in enumerate(words)
+        if (word in _NEGATIONS or word.endswith(("n't", "n\u2019t"))) and words[i + 1 : i + 2] != ("only",)
+    )
     denied = frozenset(negations)
     content = tuple(i for i, word in enumerate(words) if word not in STOPWORDS and i not in denied)
     senses = _senses()
@@ -249,26 +257,31 @@ def _negates(one: str, other: str) -> bool:
 
 
 class _Compared(NamedTuple):
-    """A comparison: what stands on either side of it, and 1 where it puts the left side above the right."""
+    """A comparison: what it compares by, what stands on either side, and 1 where it puts the left above the right."""
 
+    word: str
     left: frozenset[str]
     right: frozenset[str]
     sign: int
 
 
 def contradiction(claim: str, sentences: Sequence[str]) -> str | None:
-    """Returns why a claim contradicts the sentence it repeats all but word by word, or None.
+    """Returns why a claim contradicts the words it otherwise repeats, or None.
 
-    High precision is meant, not recall: a claim that puts things in its own words is left to the fitted model. A
-    sentence that repeats the claim without contradiction acquits it.
+    High precision is meant, not recall: a claim that puts things in its own words is left to the fitted model. Where
+    clauses of a sentence repeat the claim, they alone count, and one that repeats it without contradiction acquits it.
 
     Args:
         claim: the claim.
         sentences: the sentences of its evidence.
     """
-    read_claim = read(claim)
-    close = [sentence for sentence in sentences if _repeats(read_claim, read(sentence))]
-    found = [_contradiction(read_claim, read(sentence)) for sentence in close]
+    ours = read(claim)
+    found = []
+    for sentence in sentences:
+        close = [clause for clause in clauses(sentence) if _repeats(ours, clause)]
+        if not close and _repeats(ours, read(sentence)):
+            close = [read(sentence)]
+        found += [_contradiction(ours, theirs) for theirs in close]
     return found[0] if found and all(found) else None
 
 
@@ -279,33 +292,42 @@ def _repeats(claim: Reading, sentence: Reading) -> bool:
 
 def _contradiction(claim: Reading, sentence: Reading) -> str | None:
     ours, theirs = _comparison(claim), _comparison(sentence)
-    if ours is not None and theirs is not None and (crossed := _crossed(ours, theirs)):
-        return _swapped(claim, sentence) if crossed == ours.sign * theirs.sign else None
+    if ours is not None and theirs is not None and _crossed(ours, theirs):
+        if ours.sign != theirs.sign or not _alike(ours.word, theirs.word):
+            return None  # "B is worse than A" is what "A is better than B" says
+        return "The sentence swaps the two sides of the source's comparison."
     return _reversed(claim, sentence) or _negated(claim, sentence) or _overstated(claim, sentence)
 
 
 def _reversed(claim: Reading, sentence: Reading) -> str | None:
-    """Returns how one word of the claim is the opposite of the sentence's word in the same place."""
-    opposites = _opposites()
-    senses = _senses()
-    for place in range(len(claim.stems)):
-        word = claim.stems[place]
-        if word in sentence.stems or (word not in senses and word not in opposites):
-            continue
+    """Returns which word of the claim is the opposite of the sentence's word beside the same words."""
+    for place in _turning(claim, sentence):
         near = claim.around(place, _NEIGHBOURS)
-        for other, their_word in enumerate(sentence.stems):
-            opposite = their_word in opposites.get(word, ()) or _opposed(
-                senses.get(word), senses.get(their_word)
-            )
-            if not opposite or their_word in claim.stems or not near & sentence.around(other, _NEIGHBOURS):
+        for other in _turning(sentence, claim):
+            if not _opposite(claim.stems[place], sentence.stems[other]):
                 continue
-            if _denied(claim, place) == _denied(sentence, other):
+            beside = near & sentence.around(other, _NEIGHBOURS)
+            if beside and _denied(claim, place) == _denied(sentence, other):
                 return f'The source says "{sentence.words[other]}" where the sentence says "{claim.words[place]}".'
     return None
 
 
-def _opposed(one: tuple[Family, int] | None, other: tuple[Family, int] | None) -> bool:
-    return one is not None and other is not None and one[0] == other[0] and one[1] != other[1]
+def _turning(reading: Reading, other: Reading) -> list[int]:
+    """Returns the places of words that have an opposite and do not stand in the other text."""
+    known = _senses().keys() | _opposites().keys()
+    return [
+        place
+        for place, word in enumerate(reading.stems)
+        if word in known and word not in other.stems and place not in reading.negations
+    ]
+
+
+def _opposite(one: str, other: str) -> bool:
+    if other in _opposites().get(one, ()):
+        return True
+    # Making and hindering are opposites only in pairs: what results in one thing may suppress another.
+    family, sign = _senses().get(one, ("cause", 0))
+    return family != "cause" and _senses().get(other) == (family, -sign)
 
 
 def _denied(reading: Reading, place: int) -> bool:
@@ -315,36 +337,30 @@ def _denied(reading: Reading, place: int) -> bool:
 def _negated(claim: Reading, sentence: Reading) -> str | None:
     """Returns which negation the claim has and the sentence has not, or the other way round."""
     ours, theirs = _shared_negations(claim, sentence), _shared_negations(sentence, claim)
-    if len(ours) % 2 == len(theirs) % 2:
+    if len(ours) % 2 == len(theirs) % 2 or len(claim.negations) != len(ours):
         return None
-    if len(claim.negations) != len(ours) or any(
-        turn.sign < 0 and claim.stems[turn.place] not in sentence.stems for turn in claim.turns
-    ):
-        return None  # negated otherwise: by a word of its own, or by another negation
+    if any(turn.sign < 0 and claim.stems[turn.place] not in sentence.stems for turn in claim.turns):
+        return None  # it denies in a word of its own
     if ours:
         return f'The sentence says "{claim.words[ours[0]]}" where the source does not.'
     return f'The source says "{sentence.words[theirs[0]]}" where the sentence does not.'
 
 
 def _shared_negations(reading: Reading, other: Reading) -> list[int]:
-    """Returns the negations whose next word of content the other text has too."""
+    """Returns the plain negations whose next word of content the other text has too."""
     found = []
     for place in reading.negations:
-        following = next((p for p in reading.content if place < p <= place + 3), None)
-        if following is not None and reading.stems[following] in other.about:
+        following = next((p for p in reading.content if place < p <= place + _NEIGHBOURS), None)
+        stands = following is not None and reading.stems[following] in other.about
+        if stands and reading.words[place] not in _WANTING:
             found.append(place)
     return found
 
 
 def _overstated(claim: Reading, sentence: Reading) -> str | None:
     ours = [word for word in claim.words if word in _ALL]
-    theirs = [word for word in sentence.words if word in _SOME]
-    if (
-        not ours
-        or not theirs
-        or any(word in _ALL for word in sentence.words)
-        or set(theirs) & set(claim.words)
-    ):
+    theirs = [word for word in sentence.words if word in _SOME and word not in claim.words]
+    if not ours or not theirs or not _ALL.isdisjoint(sentence.words):
         return None
     return f'The source says "{theirs[0]}" where the sentence says "{ours[0]}".'
 
@@ -352,16 +368,15 @@ def _overstated(claim: Reading, sentence: Reading) -> str | None:
 def _comparison(reading: Reading) -> _Compared | None:
     """Returns the one comparison of a text: "A outperforms B", "A is outperformed by B", "A is better than B"."""
     senses = _senses()
-    pivots = [place for place, word in enumerate(reading.stems) if word in _above()]
+    verbs = [place for place, word in enumerate(reading.stems) if word in _above()]
     thans = [place for place, word in enumerate(reading.words) if word == "than"]
-    if len(pivots) + len(thans) != 1:
+    if len(verbs) + len(thans) != 1:
         return None
-    if pivots:
-        place = behind = pivots[0]
-        sign = -1 if "by" in reading.words[place + 1 : place + 3] else 1
-    else:
-        behind = thans[0]
-        compared = [p for p in range(max(0, behind - 5), behind) if reading.stems[p] in senses]
+    behind = (verbs or thans)[0]
+    place = behind
+    sign = -1 if "by" in reading.words[place + 1 : place + 3] else 1
+    if thans:
+        compared = [p for p in range(max(0, behind - _NEGATION_REACH), behind) if reading.stems[p] in senses]
         if not compared:
             return None
         place = compared[-1]
@@ -370,17 +385,16 @@ def _comparison(reading: Reading) -> _Compared | None:
         sign = -sign
     left = frozenset(reading.stems[p] for p in reading.content if p < place and place - p <= _SIDE)
     right = frozenset(reading.stems[p] for p in reading.content if p > behind and p - behind <= _SIDE)
-    return _Compared(left - right, right - left, sign)
+    return _Compared(reading.stems[place], left - right, right - left, sign)
 
 
-def _crossed(ours: _Compared, theirs: _Compared) -> int:
-    """Returns 1 where two comparisons have changed sides, -1 where they have kept them, 0 if that cannot be told."""
-    changed = bool(ours.left & theirs.right) and bool(ours.right & theirs.left)
-    kept = bool(ours.left & theirs.left) and bool(ours.right & theirs.right)
-    if changed == kept:
-        return 0
-    return 1 if changed else -1
+def _crossed(ours: _Compared, theirs: _Compared) -> bool:
+    """Returns whether two comparisons plainly have changed sides."""
+    kept = bool(ours.left & theirs.left) or bool(ours.right & theirs.right)
+    return bool(ours.left & theirs.right) and bool(ours.right & theirs.left) and not kept
 
 
-def _swapped(claim: Reading, sentence: Reading) -> str:
-    return "The sentence turns the comparison of the source round: it puts first what the source puts second."
+def _alike(one: str, other: str) -> bool:
+    """Returns whether two words compare by the same: "better" and "outperforms" do, "faster" and "larger" do not."""
+    better = _above() | {"better", "superior"}
+    return one == other or (one in better and other in better)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from citewell.chunking import sentence_spans
 from citewell.citations import Cited, Claim, Draft, Quote, Source
 from citewell.embedding.base import Embedder
-from citewell.text import content_stems, is_number
+from citewell.text import content_stems, is_number, words
 from citewell.types import Check, Rejected, Span
-from citewell.verification import markup, names, numbers, quotation, support
+from citewell.verification import bindings, markup, names, numbers, quotation, support
 
 _LONGEST_CLAIM = 4_000  # characters
 _LONGEST_SENTENCE = 1_000
@@ -87,6 +87,8 @@ def _draft(
     abstracts = [source.paper.abstract for source in known.values()]
     if (fault := markup.problem(sentence, abstracts)) is not None:
         raise _Failed(fault.check, fault.reason)
+    if any(_repeats_title(sentence, source.paper.title) for source in sources):
+        raise _Failed("format", "This is a title and no statement; say what the abstract says.")
     _require_sources(cited, by_number)
     quotes = {
         quote: by_number[given.source]
@@ -95,13 +97,21 @@ def _draft(
     }
     if (reason := numbers.problem(sentence, abstracts, list(known))) is not None:
         raise _Failed("number", reason)
+    if (reason := bindings.ratio_problem(sentence, abstracts)) is not None:
+        raise _Failed("number", reason)
     if (reason := names.problem(sentence, abstracts, list(known))) is not None:
         raise _Failed("name", reason)
     evidence = [_in_context(quote, source) for quote, source in quotes.items()]
+    if (reason := bindings.problem(sentence, evidence)) is not None:
+        raise _Failed("polarity", reason)
     verdict = support.judge(sentence, evidence, list(known.values()), embedder, threshold)
     if not verdict.supported:
         raise _Failed(verdict.check, verdict.reason or "The quotes do not support the sentence.")
     return Draft(sentence, tuple(quotes), "verified")
+
+
+def _repeats_title(sentence: str, title: str) -> bool:
+    return f" {' '.join(words(sentence))} " in f" {' '.join(words(title))} "
 
 
 def _too_long(text: str) -> str:
