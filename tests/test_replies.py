@@ -215,7 +215,6 @@ def test_two_megabytes_of_rubbish_are_read_in_linear_time(monster):
     assert time.process_time() - started < 20  # quadratic work would take hours
 
 
-@pytest.mark.parametrize("depth", [15, 100, 400, *range(960, 1_000, 2), 5_000])
 @pytest.mark.parametrize(
     ("before", "opens", "closes", "after"),
     [
@@ -225,9 +224,10 @@ def test_two_megabytes_of_rubbish_are_read_in_linear_time(monster):
     ],
     ids=["value", "lists", "objects"],
 )
-def test_no_depth_is_an_error(depth, before, opens, closes, after):
-    items = list(parse([before + opens * depth + LINE + closes * depth + after]))
-    assert items and all(isinstance(item, Malformed | Claim) for item in items)
+def test_no_depth_is_an_error(before, opens, closes, after):
+    for depth in (15, 100, *range(700, 1_000), 5_000):  # Python's own limit lies somewhere below 1,000
+        items = list(parse([before + opens * depth + LINE + closes * depth + after]))
+        assert items and all(isinstance(item, Malformed | Claim) for item in items)
 
 
 FRAGMENTS = (

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from citewell.chunking import sentence_spans
 from citewell.text import content_stems, stems
 
 _LONGEST_REFERENCE = 20_000  # characters
@@ -19,7 +20,10 @@ _LONGEST_REFERENCE = 20_000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A claim with an abstract, and what the abstract is to it; `group` keeps relatives in one fold."""
+    """A claim with an abstract, and what the abstract is to it; `group` keeps relatives in one fold.
+
+    `quotes` are the sentences that annotators gave as evidence, where the set names them.
+    """
 
     dataset: str
     kind: str
@@ -27,6 +31,7 @@ class Pair:
     claim: str
     title: str
     text: str
+    quotes: tuple[str, ...] = ()
 
     @property
     def supported(self) -> bool:
@@ -56,7 +61,8 @@ def scifact(data: Path) -> Iterator[Pair]:
         cited = [str(number) for number in claim["cited_doc_ids"]]
         text = str(claim["claim"])
         for number in cited:
-            labels = {part["label"] for part in claim["evidence"].get(number, [])}
+            evidence = claim["evidence"].get(number, [])
+            labels = {part["label"] for part in evidence}
             kind = (
                 {"SUPPORT": "supported", "CONTRADICT": "contradicting"}[labels.pop()]
                 if labels
@@ -64,7 +70,8 @@ def scifact(data: Path) -> Iterator[Pair]:
             )
             if number in corpus:
                 row = corpus[number]
-                yield Pair("scifact", kind, group[claim["id"]], text, row["title"], row["text"])
+                quotes = _sentences(row["text"], evidence[0]["sentences"]) if evidence else ()
+                yield Pair("scifact", kind, group[claim["id"]], text, row["title"], row["text"], quotes)
         if claim["evidence"]:
             wrong = corpus[next(ids[i] for i in search.ranked(text) if ids[i] not in cited)]
             yield Pair("scifact", "wrong", group[claim["id"]], text, wrong["title"], wrong["text"])
@@ -115,6 +122,12 @@ class BM25:
                 frequency = self._counts[i][stem]
                 scores[i] += idf * 2.2 * frequency / (frequency + self._norms[i])
         return [int(i) for i in np.argsort(-scores, kind="stable")]
+
+
+def _sentences(text: str, places: Sequence[int]) -> tuple[str, ...]:
+    """Returns sentences by their places; SciFact's own cut is not given, and ours may differ from it."""
+    spans = sentence_spans(text)
+    return tuple(text[slice(*spans[place])] for place in places if place < len(spans))
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -27,7 +27,8 @@ from citewell.embedding.base import Passages
 from citewell.embedding.minilm import MiniLM
 from citewell.linear import LinearModel
 from citewell.types import Paper
-from citewell.verification.support import CONTENT, LEXICAL, POLARITY, observe
+from citewell.verification.polarity import contradiction
+from citewell.verification.support import CONTENT, LEXICAL, POLARITY, POLARITY_THRESHOLD, observe
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
@@ -45,8 +46,8 @@ _POLARITY_WEIGHTS = {"scifact": 3.0, "healthver": 1.0, "attribution": 0.0, "summ
 _TURNED = ("contradicting", "edited")
 # What a feature can only speak for (1) or against (-1), so that no set's habits are learned.
 _AGAINST = {"numbers_missing", *POLARITY} - {"parity"}
-# What is told from what, and what overlap of words alone and a first fit of ten features come to (DESIGN.md).
-# What is told from what, by which check, and what overlap of words alone, a fit of ten features, and the target are.
+# What is told from what, the check that is meant for it, and the target. A sentence does not say which check it needs,
+# so the table also has both together, as one score.
 ROWS = (
     ("a contradicting abstract", "scifact", "contradicting", "polarity", 0.70),
     ("BM25's top wrong abstract", "scifact", "wrong", "content", 0.87),
@@ -56,16 +57,21 @@ ROWS = (
     ("HealthVer: refuting evidence", "healthver", "contradicting", "polarity", None),
     ("HealthVer: neutral evidence", "healthver", "no evidence", "content", None),
 )
+_JUDGED = ("supported", "contradicting", "no evidence", "wrong")
 _THRESHOLDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The features of pairs: `content` of shape (n, len(CONTENT)), `polarity` of shape (n, len(POLARITY))."""
+    """The features of pairs: `content` of shape (n, len(CONTENT)), `polarity` of shape (n, len(POLARITY)).
+
+    `contradicted` says whether a rule finds a contradiction, which no model is asked about, shape (n,).
+    """
 
     pairs: Sequence[Pair]
     content: Array
     polarity: Array
+    contradicted: NDArray[np.bool_]
 
     @property
     def labels(self) -> Array:
@@ -79,14 +85,25 @@ class Table:
         return np.array([digest[0] % _FOLDS for digest in digests])
 
 
-def observe_all(pairs: Sequence[Pair], model: MiniLM) -> Table:
-    """Returns the features of the pairs."""
-    content, turned = [], []
+def observe_all(pairs: Sequence[Pair], model: MiniLM, quoted: bool = False) -> Table:
+    """Returns the features of the pairs; `quoted` ones cite the evidence, or the nearest sentence if none is known."""
+    content, turned, contradicted = [], [], []
     for pair in pairs:
-        seen = observe(pair.claim, (), [as_source(pair.title, pair.text, model)], model)
+        source = as_source(pair.title, pair.text, model)
+        quotes = (pair.quotes or _nearest(pair.claim, source, model)) if quoted else ()
+        seen = observe(pair.claim, quotes, [source], model)
         content.append([seen.content.get(name, 0.0) for name in CONTENT])
         turned.append([seen.polarity[name] for name in POLARITY])
-    return Table(pairs, np.array(content), np.array(turned))
+        contradicted.append(contradiction(pair.claim, seen.evidence) is not None)
+    return Table(pairs, np.array(content), np.array(turned), np.array(contradicted, dtype=bool))
+
+
+def _nearest(claim: str, source: Source, model: MiniLM) -> tuple[str, ...]:
+    """Returns what a model that lies would quote: the sentence of the abstract most like the claim."""
+    if source.vectors is None or not source.spans:
+        return ()
+    best = source.spans[int(np.argmax(source.vectors @ model.embed_queries([claim])[0]))]
+    return (source.paper.abstract[slice(*best)],)
 
 
 def as_source(title: str, text: str, model: MiniLM) -> Source:
@@ -101,16 +118,23 @@ def fit_all(table: Table) -> dict[str, LinearModel]:
     return _fit(table, np.ones(len(table.pairs), dtype=bool))
 
 
-def cross_validated(table: Table, content: str = "support") -> dict[str, Array]:
-    """Returns for both checks the probability of each pair, by models that have not seen its group."""
-    found = {"content": np.zeros(len(table.pairs)), "polarity": np.zeros(len(table.pairs))}
+def cross_validated(table: Table, content: str = "support", shown: Table | None = None) -> dict[str, Array]:
+    """Returns for both checks the probability of each pair, by models that have not seen its group.
+
+    Args:
+        table: what the models are fitted on.
+        content: which model the content is judged by.
+        shown: what they are asked about, by default the table itself.
+    """
+    shown = shown or table
+    found = {"content": np.zeros(len(shown.pairs)), "polarity": np.zeros(len(shown.pairs))}
     for fold in range(_FOLDS):
-        left_out = table.folds == fold
-        models = _fit(table, ~left_out)
+        left_out = shown.folds == fold
+        models = _fit(table, table.folds != fold)
         model = models[content]
         columns = [CONTENT.index(name) for name in model.features]
-        found["content"][left_out] = expit(model.decision(table.content[left_out][:, columns]))
-        found["polarity"][left_out] = expit(models["polarity"].decision(table.polarity[left_out]))
+        found["content"][left_out] = expit(model.decision(shown.content[left_out][:, columns]))
+        found["polarity"][left_out] = expit(models["polarity"].decision(shown.polarity[left_out]))
     return found
 
 
@@ -172,21 +196,26 @@ def auroc(positive: Array, negative: Array) -> float:
 
 
 def report(table: Table, scores: Mapping[str, Array]) -> list[dict[str, Any]]:
-    """Returns one row of `ROWS` each: AUROC with a 95 % bootstrap interval over groups, and that of words alone."""
+    """Returns one row of `ROWS` each: AUROC of the check meant for it, of both as one score, and of words alone.
+
+    The intervals are of 95 %, by bootstrap over groups.
+    """
     rows = []
+    both = scores["content"] * scores["polarity"]
     keys = np.array([f"{p.dataset} {p.kind}" for p in table.pairs])
     groups = np.array([p.group for p in table.pairs])
     lexical = table.content[:, CONTENT.index("known")]
     for name, dataset, kind, check, _ in ROWS:
         positive, negative = keys == f"{dataset} supported", keys == f"{dataset} {kind}"
-        low, high = _interval(scores[check], positive, negative, groups)
         rows.append(
             {
                 "against": name,
                 "check": check,
                 "pairs": [int(positive.sum()), int(negative.sum())],
                 "auroc": round(auroc(scores[check][positive], scores[check][negative]), 3),
-                "interval": [round(low, 3), round(high, 3)],
+                "interval": _interval(scores[check], positive, negative, groups),
+                "both": round(auroc(both[positive], both[negative]), 3),
+                "both_interval": _interval(both, positive, negative, groups),
                 "words_alone": round(auroc(lexical[positive], lexical[negative]), 3),
             }
         )
@@ -195,7 +224,7 @@ def report(table: Table, scores: Mapping[str, Array]) -> list[dict[str, Any]]:
 
 def _interval(
     scores: Array, positive: NDArray[np.bool_], negative: NDArray[np.bool_], groups: NDArray[np.str_]
-) -> tuple[float, float]:
+) -> list[float]:
     chosen = np.flatnonzero(positive | negative)
     names, member = np.unique(groups[chosen], return_inverse=True)
     members = [chosen[member == i] for i in range(len(names))]
@@ -207,7 +236,7 @@ def _interval(
         if len(good) and len(bad):
             drawn.append(auroc(scores[good], scores[bad]))
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(low), float(high)
+    return [round(float(low), 3), round(float(high), 3)]
 
 
 def curve(table: Table, scores: Mapping[str, Array]) -> dict[str, list[dict[str, float]]]:
@@ -222,6 +251,24 @@ def curve(table: Table, scores: Mapping[str, Array]) -> dict[str, list[dict[str,
     }
 
 
+def judged(table: Table, scores: Mapping[str, Array]) -> list[dict[str, float]]:
+    """Returns the share of SciFact's pairs that rules, polarity and content together withhold, by content threshold."""
+    kinds = np.array([f"{p.dataset} {p.kind}" for p in table.pairs])
+    turned = table.contradicted | (scores["polarity"] < POLARITY_THRESHOLD)
+    return [
+        {
+            "threshold": threshold,
+            **{
+                kind: round(
+                    float((turned | (scores["content"] < threshold))[kinds == f"scifact {kind}"].mean()), 3
+                )
+                for kind in _JUDGED
+            },
+        }
+        for threshold in _THRESHOLDS
+    ]
+
+
 def _below(scores: Array, threshold: float) -> float:
     return round(float((scores < threshold).mean()), 3)
 
@@ -229,21 +276,38 @@ def _below(scores: Array, threshold: float) -> float:
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Returns the table of docs/verifier.md."""
     targets = {name: "" if target is None else f"{target:.2f}" for name, *_, target in ROWS}
-    lines = ["| supported claims against | check | pairs | AUROC | 95 % | words alone | target |"]
-    lines.append("|---|---|---|---|---|---|---|")
+    lines = [
+        "| supported claims against | pairs | check | its AUROC | both as one score | words alone | target |"
+    ]
+    lines.append("|---" * 7 + "|")
     for row in rows:
-        low, high = row["interval"]
+        (low, high), (both_low, both_high) = row["interval"], row["both_interval"]
         lines.append(
-            f"| {row['against']} | {row['check']} | {row['pairs'][0]} / {row['pairs'][1]} | {row['auroc']:.3f} "
-            f"| {low:.3f}–{high:.3f} | {row['words_alone']:.3f} | {targets[row['against']]} |"
+            f"| {row['against']} | {row['pairs'][0]} / {row['pairs'][1]} | {row['check']} "
+            f"| {row['auroc']:.3f} ({low:.3f}–{high:.3f}) | {row['both']:.3f} ({both_low:.3f}–{both_high:.3f}) "
+            f"| {row['words_alone']:.3f} | {targets[row['against']]} |"
         )
     return "\n".join(lines)
 
 
-def stored_rows() -> list[dict[str, Any]]:
-    """Returns the table as it was stored by the last fit."""
-    rows: list[dict[str, Any]] = json.loads((DATA / "support.json").read_text("utf-8"))["table"]
-    return rows
+def judged_markdown(points: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """Returns the operating points of docs/verifier.md."""
+    lines = ["| quotes given | content threshold | supported | " + " | ".join(_JUDGED[1:]) + " |"]
+    lines.append("|---" * (2 + len(_JUDGED)) + "|")
+    lines += [
+        f"| {given} | {point['threshold']:.2f} | "
+        + " | ".join(f"{100 * point[kind]:.1f} %" for kind in _JUDGED)
+        + " |"
+        for given, listed in points.items()
+        for point in listed
+    ]
+    return "\n".join(lines)
+
+
+def stored() -> dict[str, Any]:
+    """Returns what the last fit stored: "table" and "judged" among others."""
+    found: dict[str, Any] = json.loads((DATA / "support.json").read_text("utf-8"))
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -255,16 +319,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--shared", type=Path)
     options = parser.parse_args(argv)
     if options.command == "fit":
-        fit_and_store(observe_all(load_pairs(shared_folder(options.shared)), MiniLM()))
-    print(markdown(stored_rows()))
+        pairs, model = load_pairs(shared_folder(options.shared)), MiniLM()
+        quoted = [pair for pair in pairs if pair.dataset == "scifact"]
+        fit_and_store(observe_all(pairs, model), observe_all(quoted, model, quoted=True))
+    print(markdown(stored()["table"]), judged_markdown(stored()["judged"]), sep="\n\n")
 
 
-def fit_and_store(table: Table) -> None:
+def fit_and_store(table: Table, quoted: Table) -> None:
     """Stores the models, and with them how the fits of the folds do."""
     scores = cross_validated(table)
     lexical = cross_validated(table, "support-lexical")
+    points = {"no": judged(table, scores), "yes": judged(quoted, cross_validated(table, shown=quoted))}
     extra: dict[str, dict[str, object]] = {
-        "support": {"table": report(table, scores), "curve": curve(table, scores)},
+        "support": {"table": report(table, scores), "judged": points, "curve": curve(table, scores)},
         "support-lexical": {"table": report(table, lexical)},
     }
     for name, model in fit_all(table).items():
