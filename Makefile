@@ -46,11 +46,10 @@ lint: $(STAMP) ## Check style and formatting
 types: $(STAMP) ## Check types
 	@$(VENV)/bin/python -m mypy $(ARGS)
 
-lock: ## Write the locks again from pyproject.toml (ARGS=--upgrade takes newer versions)
+lock: ## Write the lock again from pyproject.toml (ARGS=--upgrade takes newer versions)
 	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
 	"$(PYTHON)" -m venv "$$tool"; "$$tool/bin/python" -m pip install --quiet $(UV); \
-	"$$tool/bin/uv" $(COMPILE) $(ARGS) --extra ui --extra local --extra dev pyproject.toml -o requirements/full.txt; \
-	"$$tool/bin/uv" $(COMPILE) $(ARGS) --extra local --extra dev -c requirements/full.txt pyproject.toml -o $(LOCK)
+	"$$tool/bin/uv" $(COMPILE) $(ARGS) --extra ui --extra local --extra dev pyproject.toml -o $(LOCK)
 
 clean: ## Remove .venv, caches and builds; the collection in data/ stays
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

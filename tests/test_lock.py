@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
-LOCKS = {"default.txt": ["dev"], "full.txt": ["dev", "ui", "local"]}
+LOCKS = {"default.txt": ["dev", "ui", "local"]}
 
 
 def entries(lock: str) -> list[tuple[Requirement, list[str]]]:
@@ -54,8 +54,3 @@ def test_a_lock_satisfies_pyproject(lock: str, extras: list[str]) -> None:
         pins = locked.get(canonicalize_name(requirement.name), set())
         assert pins, f"{requirement} is not in {lock}; run `make lock`"
         assert all(requirement.specifier.contains(pin.removeprefix("==")) for pin in pins), requirement
-
-
-def test_the_full_lock_holds_the_default_lock_with_the_same_versions() -> None:
-    full = versions("full.txt")
-    assert {name: full.get(name) for name in versions("default.txt")} == versions("default.txt")
