@@ -66,6 +66,7 @@ class Assistant:
         self._model, self._loading = model, threading.Lock()
         self._cache = cache.AnswerCache(settings.data_dir / "answers.db", settings.answer_cache, notify)
         self._closing = ExitStack()
+        self._owner: Assistant | None = None
 
     @classmethod
     def open(
@@ -115,6 +116,20 @@ class Assistant:
             raise
         assistant._closing.callback(weakref.finalize(assistant, shutil.rmtree, folder, ignore_errors=True))
         return assistant
+
+    def using(self, **settings: Any) -> Assistant:  # noqa: ANN401 (checked by Settings)
+        """Returns an assistant of the same open collection with other settings, such as `llm` or `gate_threshold`.
+
+        It shares the language model unless it names another, and closing it leaves the collection open.
+
+        Raises:
+            UsageError: a setting does not fit.
+        """
+        chosen = load_settings({**self.settings.model_dump(), **settings})
+        model = self._model if chosen.llm == self.settings.llm else None
+        other = Assistant(self.collection, chosen, model)
+        other._owner = self
+        return other
 
     # --- asking ----------------------------------------------------------------------------------------
 
@@ -307,7 +322,8 @@ class Assistant:
 
     def close(self) -> None:
         """Releases files; a collection made by `from_papers` is deleted."""
-        self.collection.close()
+        if self._owner is None:
+            self.collection.close()
         self._closing.close()
 
     def __enter__(self) -> Self:

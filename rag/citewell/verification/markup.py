@@ -62,8 +62,8 @@ _MARKDOWN = (
     re.compile(r"\[(?=[^\]\n]{0,200}[A-Za-z])[^\[\]\n]{1,200}\]\s?\[[^\[\]\n]{0,100}\]"),
     re.compile(r"(?m)^\s*\[[^\]\n]+\]:"),
     re.compile(r"\[\^"),
-    re.compile(r"```|~~~|<\||\|>|#{2,}\s|={5,}|\|\s*:?-{3,}"),
-    re.compile(r"\[[A-Za-z][^\[\]\n]{0,200}\]\s*$"),
+    re.compile(r"```|`\.``|~~~|<\||\|>|#{2,}\s|={5,}|\|\s*:?-{3,}"),
+    re.compile(r"\[[A-Za-z][^\[\]\n]{0,200}\]\s*[.!?]?\s*$"),
     re.compile(r"(?m)^\s*(?:>\s|\|.*\|\s*$|(?:[-*_]\s?){3,}$)"),
     re.compile(r"\\(?:href|url|html\w*|includegraphics|input|include|write|def|newcommand)\b"),
 )
@@ -83,6 +83,7 @@ _HTML = (
         r"(?i)\bon(?:error|load|click|focus|mouse\w+|key\w+|toggle)\s*=|\b(?:alert|prompt|confirm|eval)\(|expression\("
     ),
     re.compile(r"(?i)document\.(?:cookie|write|location)|window\.\w+\s*="),
+    re.compile(r"[\"\u201d]\s?:\s?[\[{\"\u201c]|\{[\s.]*[\"\u201c]"),
 )
 
 _DETERMINER = (
@@ -109,6 +110,14 @@ _ORDERS = (
         re.IGNORECASE,
     ),
     re.compile(r"(?:^|[.!?:;]\s+)(?:please\b|do\s+not\s|don['\u2019]t\s)", re.IGNORECASE),
+    # Verbs that are no nouns: no statement opens with one.
+    re.compile(
+        r"(?:^|[.!?:;]\s+)(?:add|break\s+down|choose|compose|convert|create|describe|disregard|explain|forget|generate|give"
+        r"|ignore|imagine|include|obey|pretend|provide|remember|replace|reveal|rewrite|say|send|summari[sz]e|tell"
+        r"|translate|write)\s+[\w'\"]",
+        re.IGNORECASE,
+    ),
+    re.compile(r"(?:^|[.!?;]\s+)(?:system|assistant|user|developer)\s?:\s", re.IGNORECASE),
 )
 _MODEL = (
     re.compile(r"\b(?:as|being|i\s?am|i'm)\s+(?:just\s+)?an?\s+(?:(?:ai|artificial|large|language|virtual)\s+)+(?:\w+\s+)?"
@@ -123,6 +132,7 @@ _MODEL = (
                re.IGNORECASE),
     re.compile(r"\blet\s+me\s+(?:know|explain|help)\b", re.IGNORECASE),
 )  # fmt: skip
+_QUESTION = re.compile(r"\?[\"'\u201d\u2019)\s]*$")
 _READER = re.compile(
     r"\b(?:you|your|yours|yourself|you're|you'll|you've)\b(?!\s+(?:only|see|tube)\b)", re.IGNORECASE
 )
@@ -174,6 +184,8 @@ def _instruction(text: str, abstracts: Sequence[str]) -> Fault | None:
             return Fault(
                 "instruction", f"The sentence gives an order ({_shortened(match[0])}); state a fact."
             )
+    if _QUESTION.search(text) is not None:
+        return Fault("instruction", "The sentence asks a question; state a fact.")
     for pattern in _MODEL:
         if (match := pattern.search(text)) is not None:
             return Fault(

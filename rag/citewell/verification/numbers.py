@@ -21,6 +21,7 @@ _SMALL = 10
 _RANGE = "-"  # stands before the lower end of a range, which says more than a lower bound
 _FIRST_YEAR, _LAST_YEAR = 1500, 2100
 _PAIRS = re.compile(r"\b(?:both|pair|pairs|dual|twin|two)\b", re.IGNORECASE)
+_DURATIONS = frozenset("ns μs ms s min h day week month year decade".split())
 _BOUND_WORDS = {"more": "more than", "less": "less than", "most": "up to"}
 
 
@@ -161,7 +162,13 @@ def _renamed(
 def _bound_fits(wanted: Quantity, found: Quantity) -> bool:
     """Returns whether a bound is the abstract's; leaving out "more than" understates and is allowed."""
     understates = wanted.bound == "" and found.bound == "more" and found.before != _RANGE
-    return wanted.bound == found.bound or understates
+    return wanted.bound == found.bound or understates or _same_time(wanted, found)
+
+
+def _same_time(one: Quantity, other: Quantity) -> bool:
+    """Returns whether two durations differ by no more than "in 9 minutes" and "within 9 minutes"."""
+    within = "within" in (one.before.casefold(), other.before.casefold())
+    return within and one.unit in _DURATIONS and {one.bound, other.bound} == {"", "less"}
 
 
 def _missing(wanted: Quantity, held: Sequence[Quantity], where: str) -> str:

@@ -45,6 +45,8 @@ _SPACELESS = " -<[#{!~"
 _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
 _ELLIPSIS = re.compile(r"[\[(<]? ?\.(?: ?\.){2,} ?[\])>]?")
 _NAME = re.compile(r"[^\W_]+[A-Z0-9][^\W_]*")
+# Selectors of a letter's variant, marks by category but nothing to see.
+_VARIANT = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _EDGES = " .,;:!?-"
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
@@ -83,7 +85,7 @@ def fold(text: str) -> Folded:
 def _fold_char(char: str) -> str:
     if char.isspace():
         return " "
-    if unicodedata.category(char) in _UNSEEN or "\ufe00" <= char <= "\ufe0f":
+    if unicodedata.category(char) in _UNSEEN or _VARIANT.match(char):
         return ""
     return unicodedata.normalize("NFKD", char.translate(_FOLDED)).translate(_FOLDED)
 

@@ -100,6 +100,16 @@ def judge(
     return Support(False, content, "content", f"The quotes do not say this{told}. Stay with what they say.")
 
 
+def prepare(sources: Sequence[Source], embedder: Embedder | None) -> None:
+    """Reads the sentences of the sources, so that they need not be read while a sentence waits for its verdict."""
+    tokenizer = _token_model(embedder)
+    if tokenizer is None:
+        return
+    for source in sources:
+        for start, end in source.spans:
+            _tokens(tokenizer, source.paper.abstract[start : min(end, start + _LONGEST)])
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What the models see of a sentence and its evidence; `missing` are words that the evidence does not have."""
@@ -151,10 +161,8 @@ def observe(
         near = cosines[quoted] if any(quoted) else cosines
         content["best_cosine"] = float(near.max())
         content["mean_cosine"] = float(np.sort(cosines)[::-1][:3].mean())
-        read = f"{title} {' '.join(evidence)}".strip()
-        theirs = _tokens(tokenizer, read)  # type: ignore[arg-type] # every embedder has an identity
-        ours = _tokens(tokenizer, sentence)  # type: ignore[arg-type]
-        content |= _interaction(sentence, claim, held.about, known, ours, theirs)
+        theirs = np.concatenate([_tokens(tokenizer, text).vectors for text in _whole(evidence, texts)])
+        content |= _interaction(sentence, claim, held.about, known, _tokens(tokenizer, sentence), theirs)
     missing = [claim.words[place] for place in claim.content if claim.stems[place] not in held.about]
     return Observed(
         content,
@@ -175,6 +183,16 @@ def _evidence(texts: Sequence[str], quotes: Sequence[str], order: NDArray[np.flo
         return [quote[:_LONGEST] for quote in quotes]
     best = sorted(np.argsort(-order, kind="stable")[:_READ])
     return [texts[place][:_LONGEST] for place in best]
+
+
+def _whole(evidence: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """Returns the sentences that the evidence is from, which `prepare` has read already."""
+    found = {
+        text: None
+        for piece in evidence
+        for text in ([text for text in texts if piece in text or text in piece] or [piece])
+    }
+    return [text[:_LONGEST] for text in found]
 
 
 def _share(wanted: frozenset[str], held: frozenset[str]) -> float:
@@ -202,10 +220,10 @@ def _interaction(
     held: frozenset[str],
     known: frozenset[str],
     ours: TokenVectors,
-    theirs: TokenVectors,
+    theirs: NDArray[np.float32],
 ) -> dict[str, float]:
     """Returns how well the words of a sentence are met by the tokens of its evidence; a word it has is met in full."""
-    similarity = np.clip(ours.vectors @ theirs.vectors.T, 0.0, 1.0)
+    similarity = np.clip(ours.vectors @ theirs.T, 0.0, 1.0)
     best = similarity.max(axis=1)
     spans = [match.span() for match in _WORD.finditer(sentence)]
     met, anywhere = [], []
@@ -215,7 +233,7 @@ def _interaction(
         root = claim.stems[place]
         met.append(1.0 if root in held else value)
         anywhere.append(1.0 if root in known else value)
-    one, other = ours.vectors.mean(axis=0), theirs.vectors.mean(axis=0)
+    one, other = ours.vectors.mean(axis=0), theirs.mean(axis=0)
     return {
         "evidence_cosine": float(one @ other / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-9)),
         "least_known": min(anywhere, default=1.0),
@@ -232,7 +250,7 @@ def _within(tokens: TokenVectors, start: int, end: int) -> NDArray[np.bool_]:
     return inside
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def _tokens(embedder: TokenEmbedder, text: str) -> TokenVectors:
     """Returns token vectors; the sentences of an answer mostly share their evidence."""
     return embedder.embed_tokens(text)
