@@ -7,9 +7,10 @@ import pytest
 from citewell.citations import Cited, Claim
 from citewell.errors import GenerationError
 from citewell.prompts import load_prompt
-from citewell.replies import MAX_CLAIMS, CannotAnswer, Malformed, parse
+from citewell.replies import MAX_CLAIMS, SCHEMA, CannotAnswer, Malformed, parse
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 BEES = Claim("Bees like lavender.", (Cited(2, "Bees visit lavender"),))
 LINE = '{"sentence": "Bees like lavender.", "citations": [{"source": 2, "quote": "Bees visit lavender"}]}'
@@ -265,3 +266,29 @@ def test_well_formed_lines_come_back(sentences):
     ]
     expected = [Claim(f"A {i} x", (Cited(n, quote),)) for i, (_, n, quote) in enumerate(sentences)]
     assert list(parse(["\n".join(lines)])) == expected
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"cannot_answer": false, "sentences": [%s]}',
+        '{"sentences": [%s], "cannot_answer": false}',
+    ],
+)
+def test_a_structured_reply_streams_its_sentences_and_is_no_refusal(reply):
+    sentence = '{"sentence": "It is quick.", "citations": [{"source": 1, "quote": "is a quick method"}]}'
+    text = reply % f"{sentence}, {sentence}"
+    pieces = [text[start : start + 7] for start in range(0, len(text), 7)]
+    claim = Claim("It is quick.", (Cited(1, "is a quick method"),))
+    assert list(parse(pieces)) == [claim, claim]
+
+
+def test_the_schema_admits_what_the_parser_reads_and_nothing_loose():
+    validator = Draft202012Validator(SCHEMA)
+    good = {
+        "cannot_answer": False,
+        "sentences": [{"sentence": "A.", "citations": [{"source": 1, "quote": "a"}]}],
+    }
+    assert validator.is_valid(good)
+    assert not validator.is_valid({"sentences": []})
+    assert not validator.is_valid({**good, "links": ["x"]})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic, perf_counter
 
@@ -21,7 +21,7 @@ from citewell.errors import GenerationError
 from citewell.llm.base import LanguageModel, Message, Reply, Usage
 from citewell.llm.prices import cost
 from citewell.prompts import load_prompt
-from citewell.replies import Malformed, parse
+from citewell.replies import SCHEMA, Malformed, parse
 from citewell.settings import Settings
 from citewell.sources import Shown, render_sources, sanitise
 from citewell.sources import fence as new_fence
@@ -169,7 +169,7 @@ class Author:
     def _verified(self, shown: Sequence[Shown], prompt: str, **values: str) -> Iterator[Draft | Rejected]:
         """Yields what the reply to one request is worth, sentence by sentence."""
         sources = [item.source for item in shown]
-        with self._reply(prompt, self._settings.max_answer_tokens, values) as reply:
+        with self._reply(prompt, self._settings.max_answer_tokens, values, SCHEMA) as reply:
             for item in parse(reply):
                 if isinstance(item, Claim):
                     yield from map(self._judged, self._outcomes(item, sources))
@@ -199,10 +199,16 @@ class Author:
             return "".join(reply)
 
     @contextmanager
-    def _reply(self, prompt: str, max_tokens: int, values: dict[str, str]) -> Iterator[Iterator[str]]:
+    def _reply(
+        self,
+        prompt: str,
+        max_tokens: int,
+        values: dict[str, str],
+        schema: Mapping[str, object] | None = None,
+    ) -> Iterator[Iterator[str]]:
         """Yields the pieces of the reply to a prompt, and counts what it consumed."""
         messages = [Message(*turn) for turn in load_prompt(prompt).messages(fence=self._fence, **values)]
-        begun = self._model.stream(messages, max_tokens=max_tokens, deadline=self._deadline)
+        begun = self._model.stream(messages, max_tokens=max_tokens, schema=schema, deadline=self._deadline)
         with begun as reply, self._stop.watch(reply):
             try:
                 yield iter(reply)

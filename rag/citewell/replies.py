@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,19 @@ _ACCORDING = re.compile(
 _EMPHASIS = re.compile(r"(\*\*|__)(.+?)\1")
 _BULLET = re.compile(r"^(?:[-*•+>]|#{1,6}|\(?\d{1,2}[.)])\s+")
 _JSON_LEFT = re.compile(r"""[\]},:]|[\[{]\s*["'{]|"\w+"\s*:""")
-_DECLINES = re.compile(r"\W*(?:\{?\s*\"?cannot[_ ]answer\b|(?:i\s+)?can(?:not|'t)\s+answer\b)", re.IGNORECASE)
+_LIST_ENDS = re.compile(r"\W*\"cannot_answer\"\s*:\s*false\W*$")
+_DECLINES = re.compile(
+    r"\W*(?:\{?\s*\"?cannot[_ ]answer\b(?!\"\s*:\s*false)|(?:i\s+)?can(?:not|'t)\s+answer\b)", re.IGNORECASE
+)
+
+# The structure that an endpoint with structured output is asked for; it streams like the lines of the prompt.
+_OBJECT = {"type": "object", "additionalProperties": False}
+_CITED = {"source": {"type": "integer"}, "quote": {"type": "string"}}
+_CITATIONS = {"type": "array", "items": {**_OBJECT, "required": list(_CITED), "properties": _CITED}}
+_CLAIM = {"sentence": {"type": "string"}, "citations": _CITATIONS}
+_CLAIMS = {"type": "array", "items": {**_OBJECT, "required": list(_CLAIM), "properties": _CLAIM}}
+_REPLY = {"cannot_answer": {"type": "boolean"}, "sentences": _CLAIMS}
+SCHEMA: Mapping[str, object] = {**_OBJECT, "required": list(_REPLY), "properties": _REPLY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +314,7 @@ def _prose(line: str) -> Iterator[Item]:
     if _DECLINES.match(line):
         yield CannotAnswer()
         return
-    if not any(char.isalpha() for char in line) or line.startswith("```"):
+    if not any(char.isalpha() for char in line) or line.startswith("```") or _LIST_ENDS.match(line):
         return
     if _JSON_LEFT.match(line):
         yield Malformed(_told(line), "This is a piece of JSON, not a sentence.")
