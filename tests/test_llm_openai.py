@@ -145,6 +145,14 @@ def test_a_key_of_the_environment_is_sent_where_the_environment_says(server: LLM
     assert entra.headers["authorization"] == "Bearer entra-token" and "api-key" not in entra.headers
 
 
+def test_the_query_of_the_base_url_goes_with_every_request(server: LLMServer) -> None:
+    server.enqueue(Say("Well."))
+    model = OpenAIModel("mine", Settings(), {"OPENAI_BASE_URL": server.base_url + "?api-version=preview"})
+    assert read(model) == "Well."
+    model.close()
+    assert server.requests[0].path == "/v1/chat/completions?api-version=preview"
+
+
 @pytest.mark.parametrize(
     ("setting", "script"),
     [

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from citewell.errors import ModelError
 from citewell.settings import Settings
@@ -110,8 +110,14 @@ class Endpoint:
 
         http = self._http_client(settings)
         if self.azure_version is None:
+            parts = urlsplit(self.url)
             return openai.AsyncOpenAI(
-                api_key=self.key, base_url=self.url, http_client=http, max_retries=0, timeout=http.timeout
+                api_key=self.key,
+                base_url=parts._replace(query="", fragment="").geturl(),
+                default_query=dict(parse_qsl(parts.query)),  # such as api-version: every request carries it
+                http_client=http,
+                max_retries=0,
+                timeout=http.timeout,
             )
         return openai.AsyncAzureOpenAI(
             azure_endpoint=self.url,
