@@ -16,6 +16,7 @@ from citewell.doctor import (
     CheckVerdict,
     Diagnosis,
     check_disk,
+    check_language_model,
     check_model,
     check_packages,
     check_python,
@@ -24,6 +25,7 @@ from citewell.doctor import (
 )
 from citewell.embedding.minilm import MiniLM
 from citewell.errors import ModelError
+from citewell.settings import Settings
 from citewell.terminal import make_console, write
 from filelock import FileLock
 
@@ -58,7 +60,8 @@ def test_a_sound_collection_passes_every_check(data_dir: Path) -> None:
     faults = [check for check in diagnosis.checks if check.verdict != "ok" and check.name != "disk space"]
     assert faults == []
     assert list(verdicts(diagnosis)) == [
-        "python", "packages", "embedding model", "disk space", "library", "writing", "vector index",
+        "python", "packages", "embedding model",
+        "language model", "disk space", "library", "writing", "vector index",
     ]  # fmt: skip
     assert check_of(diagnosis, "vector index").detail == "holds all 8 papers, finds 8 of 8 asked for"
     assert diagnosis.exit_status == 0
@@ -179,6 +182,17 @@ def test_a_damaged_model_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_on_a_server_is_not_called() -> None:
     assert check_model("openai:some-model").detail == "openai:some-model opens; it was not called"
     assert check_model("no-such-model").verdict == "fail"
+
+
+def test_the_language_model_is_told_and_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "verbatim quotes" in check_language_model(Settings()).detail
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    missing = check_language_model(Settings(llm="some-model"))
+    assert missing.verdict == "fail" and "OPENAI_API_KEY" in missing.detail
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")  # nothing listens there
+    there = check_language_model(Settings(llm="some-model"))
+    assert there.detail == "some-model at http://127.0.0.1:9/v1 opens; it was not called"
 
 
 def test_little_space_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -23,9 +24,11 @@ from citewell.embedding.minilm import MODEL_SHA256
 from citewell.errors import CitewellError, CollectionBusyError, CollectionError, NoCollectionError
 from citewell.index import Collection, Progress
 from citewell.library import Manifest
+from citewell.llm import load_llm
 from citewell.settings import Settings, load_settings
 from citewell.store import PaperVectors
 from citewell.terminal import clean, labelled, size
+from citewell.turn import QUOTES
 
 CheckVerdict = Literal["ok", "warn", "fail"]
 
@@ -92,7 +95,8 @@ def examine(data_dir: Path | None, rebuild: bool = False, progress: Progress | N
             collection.rebuild(progress)
         finally:
             collection.close()
-    setup = [check_python(), check_packages(), check_model(settings.embedding)]
+    models = [check_model(settings.embedding), check_language_model(settings)]
+    setup = [check_python(), check_packages(), *models]
     return Diagnosis((*setup, check_disk(settings.data_dir), *check_collection(settings)))
 
 
@@ -165,6 +169,20 @@ def check_model(spec: str) -> Check:
         detail = f"{embedder.name} gives a vector of length {norm:.3f}, not 1"
         return Check(name, "fail", detail, "Run `make setup` to install onnxruntime again.", is_setup=True)
     detail = f"{embedder.name}, {embedder.dim} dimensions, sha256 {MODEL_SHA256[:12]}… verified"
+    return Check(name, "ok", detail, is_setup=True)
+
+
+def check_language_model(settings: Settings) -> Check:
+    """Returns whether the language model opens that the setting `llm` names; an endpoint is not called."""
+    name = "language model"
+    if settings.llm == QUOTES:
+        return Check(name, "ok", "none is configured; answers are verbatim quotes", is_setup=True)
+    try:
+        with closing(load_llm(settings, settings.llm)) as model:
+            where = getattr(model, "endpoint", "")
+            detail = f"{model.name}{f' at {where}' if where else ''} opens; it was not called"
+    except CitewellError as error:
+        return Check(name, "fail", str(error), "Mend it, or ask for quotes: CITEWELL_LLM=quotes.", True)
     return Check(name, "ok", detail, is_setup=True)
 
 
