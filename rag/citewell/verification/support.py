@@ -106,6 +106,7 @@ def prepare(sources: Sequence[Source], embedder: Embedder | None) -> None:
     if tokenizer is None:
         return
     for source in sources:
+        _tokens(tokenizer, title_sentence(source.paper.title))
         for start, end in source.spans:
             _tokens(tokenizer, source.paper.abstract[start : min(end, start + _LONGEST)])
 
@@ -148,7 +149,8 @@ def observe(
         cosines = np.concatenate(vectors) @ embedder.embed_queries([sentence])[0]
     quoted = [any(text in quote for quote in quotes) for text in texts]
     evidence = _evidence(texts, quotes, np.where(quoted, 2.0, 0.0) + cosines + 1e-3 * shared)
-    title = " ".join(title_sentence(source.paper.title) for source in sources)
+    titles = [title_sentence(source.paper.title) for source in sources]
+    title = " ".join(titles)
     known = claim.about & polarity.read(f"{title} {' '.join(texts)}").about
     held = polarity.read(f"{title} {' '.join(evidence)}")
     content = {
@@ -161,7 +163,8 @@ def observe(
         near = cosines[quoted] if any(quoted) else cosines
         content["best_cosine"] = float(near.max())
         content["mean_cosine"] = float(np.sort(cosines)[::-1][:3].mean())
-        theirs = np.concatenate([_tokens(tokenizer, text).vectors for text in _whole(evidence, texts)])
+        read = [_tokens(tokenizer, text).vectors for text in (*titles, *_whole(evidence, texts))]
+        theirs = np.concatenate(read)
         content |= _interaction(sentence, claim, held.about, known, _tokens(tokenizer, sentence), theirs)
     missing = [claim.words[place] for place in claim.content if claim.stems[place] not in held.about]
     return Observed(
