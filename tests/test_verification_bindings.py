@@ -66,3 +66,38 @@ def test_texts_of_a_collection_do_not_contradict_themselves(shared):
     sentences = [a[s.start : s.end] for a in abstracts for s in sentence_spans(a)]
     assert len(sentences) > 4_000
     assert [text for text in sentences if problem(text, [text]) or ratio_problem(text, [text])] == []
+
+
+@pytest.mark.parametrize(
+    ("claim", "sentence"),
+    [
+        ("Its spectrum shows gas but not water.", "The spectrum shows water but no gas."),
+        ("It relies on texts rather than images.", "Images rather than texts are what it relies on."),
+        (
+            "GPT-4 solves 58.2% of the problems, while Quarry-7B solves 66.0%.",
+            "It solves 58.2% of the problems, where GPT-4 solves 66.0%.",
+        ),
+        ("In summer, dry plots emit more than wet plots.", "Wet plots emit more than dry plots in summer."),
+    ],
+)
+def test_exchanged_denials_pronouns_and_sides_are_found(claim: str, sentence: str) -> None:
+    assert problem(claim, [sentence]) is not None
+
+
+@pytest.mark.parametrize(
+    ("claim", "sentence"),
+    [
+        ("The spectrum has water but no trace of gas.", "The spectrum shows water but no gas."),
+        (
+            "Quarry-7B solves 58.2% of the problems and GPT-4 66.0%.",
+            "It solves 58.2% of the problems, where GPT-4 solves 66.0%.",
+        ),
+        (
+            "66.0% are solved with GPT-4 and 58.2% with Quarry-7B.",
+            "It solves 58.2% of the problems, where GPT-4 solves 66.0%.",
+        ),
+        ("Dry plots emit less than wet ones in summer.", "In summer, wet plots emit more than dry plots."),
+    ],
+)
+def test_what_is_said_of_the_same_things_is_no_exchange(claim: str, sentence: str) -> None:
+    assert problem(claim, [sentence]) is None

@@ -227,3 +227,21 @@ def test_changed_numbers_and_units_are_found_in_the_sentences_of_the_listing_pag
                         found += problem(mutated, [abstract], [1]) is not None
     assert tried > 600
     assert found / tried >= 0.99, f"{found} of {tried}"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "abstract", "fits"),
+    [
+        ("It charges within 9 minutes.", "It charges in 9 minutes.", True),
+        ("It charges in 9 minutes.", "It charges within 9 minutes.", True),
+        ("It charges in less than 9 minutes.", "It charges in 9 minutes.", False),
+        ("It charges within 9 hours.", "It charges in 9 minutes.", False),
+        ("It deviates within 9 mm.", "It deviates by 9 mm.", False),
+        ("Per degree of warming, emissions rose by 17%.", "Emissions rose by 17% per degree.", True),
+        ("Emissions rose by 17% per degree.", "With every degree, emissions rose by 17%.", True),
+        ("Per year, emissions rose by 17%.", "Emissions rose by 17% per degree.", False),
+        ("Emissions rose by 17%.", "Emissions rose by 17% per degree.", False),
+    ],
+)
+def test_a_duration_and_a_rate_may_be_put_in_other_words(sentence: str, abstract: str, fits: bool) -> None:
+    assert (problem(sentence, [abstract], [1]) is None) is fits

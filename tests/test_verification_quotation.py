@@ -182,3 +182,9 @@ def test_ranges_lie_in_the_abstract_and_ascend(quote: str, abstract: str) -> Non
 def test_a_long_hostile_quote_is_searched_in_linear_time() -> None:
     assert quoted("a" * 50_000 + "b", "a" * 100_000) == []
     assert quoted("… " * 20_000 + "x", "a b " * 20_000) == []
+
+
+def test_variation_selectors_do_not_count() -> None:
+    abstract = "The k\U000e0101ernel of the me\u180bthod is small and sparse."
+    found = find("the kernel of the method", abstract, [Span(0, len(abstract))])
+    assert [abstract[span.start : span.end] for span in found] == [abstract.split(" is ")[0]]

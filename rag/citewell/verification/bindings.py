@@ -7,8 +7,8 @@ in front of each number, and by what stands on either side of "than"; only a pla
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, islice
 
 from citewell.text import STOPWORDS, stem, words
 
@@ -20,10 +20,17 @@ _CLAUSE = re.compile(
     r"[;:]\s|,\s(?=(?:but|while|whereas|and)\b)|\s(?=(?:but|while|whereas)\b)", re.IGNORECASE
 )
 _COMPARATIVE = re.compile(
-    r"\b(?P<word>more|less|fewer|better|worse|higher|lower|larger|smaller|greater|faster|slower|longer|shorter|stronger"
-    r"|weaker|cheaper|closer|earlier|later|\w{3,}er)\b(?P<between>[^.;]*?)\bthan\b",
+    r"\b(?:(?P<known>more|less|fewer|better|worse|higher|lower|larger|smaller|greater|faster|slower|longer|shorter"
+    r"|stronger|weaker|cheaper|closer|earlier|later)|\w{3,}er)\b",
     re.IGNORECASE,
 )
+_THAN = re.compile(r"\bthan\b", re.IGNORECASE)
+_MOST_THANS = 4  # a clause with more is no comparison, and may be there to cost time
+_DENIED = re.compile(
+    r"\bbut\s+(?:not|no|never|without)\b|\b(?:rather\s+than|instead\s+of)\b|,\s+not\b", re.IGNORECASE
+)
+_PRONOUN = re.compile(r"^\W*(?:it|they|this|these|we|our|its|their)\b", re.IGNORECASE)
+_NAME = re.compile(r"[^\W_]*[A-Z][\w-]*")
 _OPPOSITES = (
     "faster/slower", "more/less", "more/fewer", "higher/lower", "larger/smaller", "better/worse", "longer/shorter",
     "greater/smaller", "bigger/smaller", "cheaper/costlier", "stronger/weaker", "earlier/later", "increase/decrease",
@@ -51,6 +58,8 @@ def problem(claim: str, sentences: Sequence[str]) -> str | None:
             return f'The source says "{turned[1]}" where the sentence says "{turned[0]}".'
         if (sides := _exchanged_sides(claim, sentence)) is not None:
             return f"The sentence compares {sides[0]} with {sides[1]} the other way round than the source."
+        if (sides := _exchanged_denial(claim, sentence)) is not None:
+            return f"The source says the one of {sides[0]} and {sides[1]} that the sentence denies."
     return None
 
 
@@ -76,7 +85,26 @@ def _exchanged_numbers(claim: str, sentence: str) -> tuple[str, str] | None:
         second = theirs[other] & ours[one] - theirs[one] - ours[other]
         if first and second:
             return one, other
+    return _taken_from_a_pronoun(claim, sentence, ours, theirs)
+
+
+def _taken_from_a_pronoun(
+    claim: str, sentence: str, ours: Mapping[str, frozenset[str]], theirs: Mapping[str, frozenset[str]]
+) -> tuple[str, str] | None:
+    """Returns the first number of "It takes 3 s and B 5 s" and another, where a claim gives them to B and to A."""
+    unnamed = next(iter(theirs), "")
+    named = _names(claim)
+    if unnamed not in ours or not _PRONOUN.match(sentence) or theirs[unnamed] & named & _names(sentence):
+        return None
+    for other in theirs.keys() & ours.keys() - {unnamed}:
+        moved = ours[unnamed] & theirs[other] & named - ours[other]
+        if moved and ours[other] & named - theirs[other]:
+            return unnamed, other
     return None
+
+
+def _names(text: str) -> frozenset[str]:
+    return _content(" ".join(_NAME.findall(text)))
 
 
 def _turned(claim: str, sentence: str) -> tuple[str, str] | None:
@@ -115,14 +143,27 @@ def _exchanged_sides(claim: str, sentence: str) -> tuple[str, str] | None:
     return None
 
 
+def _exchanged_denial(claim: str, sentence: str) -> tuple[str, str] | None:
+    """Returns two words of which the claim affirms and denies what the sentence denies and affirms."""
+    ours, theirs = _DENIED.split(claim), _DENIED.split(sentence)
+    if len(ours) != 2 or len(theirs) != 2:
+        return None
+    yes, no = map(_content, ours)
+    their_yes, their_no = map(_content, theirs)
+    moved = yes & their_no - their_yes - no
+    back = no & their_yes - their_no - yes
+    return (_spelt(claim, moved), _spelt(claim, back)) if moved and back else None
+
+
 def _comparisons(text: str) -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:
     """Yields each comparative with the content stems before "than" and those behind it, within its clauses."""
     for clause in _CLAUSE.split(text):
-        for match in _COMPARATIVE.finditer(clause):
-            word = match["word"].casefold()
-            if word not in _ADDS:
-                before = _content(clause[: match.start()] + " " + match["between"])
-                yield word, before, _content(clause[match.end() :])
+        for than in islice(_THAN.finditer(clause), _MOST_THANS):
+            found = list(_COMPARATIVE.finditer(clause, 0, than.start()))
+            found = [match for match in found if match["known"]] or found  # "better" rather than "computer"
+            if found and (word := found[-1][0].casefold()) not in _ADDS:
+                before = clause[: found[-1].start()] + " " + clause[found[-1].end() : than.start()]
+                yield word, _content(before), _content(clause[than.end() :])
 
 
 def _content(text: str) -> frozenset[str]:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
+
+from citewell.prompts import load_prompt
+from citewell.text import words
 
 
 class Fault(NamedTuple):
@@ -32,7 +36,10 @@ _DECORATION = (
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
 _SOFT = dict.fromkeys(map(ord, "\u00ad\ufe0e\ufe0f"))
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")  # letters by category, but nothing to see
+# Letters and marks by category, but nothing to see.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 # A dot that Unicode offers in place of the one in a host name.
 _DOTS = str.maketrans(dict.fromkeys("\u3002\uff0e\uff61\u2024\u00b7", "."))
@@ -63,7 +70,7 @@ _MARKDOWN = (
     re.compile(r"(?m)^\s*\[[^\]\n]+\]:"),
     re.compile(r"\[\^"),
     re.compile(r"```|`\.``|~~~|<\||\|>|#{2,}\s|={5,}|\|\s*:?-{3,}"),
-    re.compile(r"\[[A-Za-z][^\[\]\n]{0,200}\]\s*[.!?]?\s*$"),
+    re.compile(r"\[[A-Za-z](?:[^\[\]\n]{0,200}\]\s*$|[A-Za-z -]{1,40}\]\s*[.!?]\s*$)"),
     re.compile(r"(?m)^\s*(?:>\s|\|.*\|\s*$|(?:[-*_]\s?){3,}$)"),
     re.compile(r"\\(?:href|url|html\w*|includegraphics|input|include|write|def|newcommand)\b"),
 )
@@ -73,6 +80,7 @@ _TAGS = (
     "|main|marquee|math|meta|nav|noscript|object|option|picture|pre|script|section|select|slot|small|source|span|strong"
     "|style|sub|summary|sup|svg|table|tbody|td|template|textarea|tfoot|th|thead|title|tr|track|ul|ol|li|video|xml"
 )
+_JSON = re.compile(r"[\"\u201d]\s?:\s?[\[{\"\u201c]|\{[\s.\u00b7]*[\"\u201c]")
 _HTML = (
     re.compile(rf"(?i)<\s*/?\s*(?:{_TAGS})(?=[\s/>]|$)"),
     re.compile(r"(?i)<\s*/?\s*(?:a|b|i|u|s|p|q|h[1-6]|em|dd|dl|dt)\s*/?>"),
@@ -83,7 +91,7 @@ _HTML = (
         r"(?i)\bon(?:error|load|click|focus|mouse\w+|key\w+|toggle)\s*=|\b(?:alert|prompt|confirm|eval)\(|expression\("
     ),
     re.compile(r"(?i)document\.(?:cookie|write|location)|window\.\w+\s*="),
-    re.compile(r"[\"\u201d]\s?:\s?[\[{\"\u201c]|\{[\s.]*[\"\u201c]"),
+    _JSON,
 )
 
 _DETERMINER = (
@@ -92,8 +100,8 @@ _DETERMINER = (
 )
 _ORDERS = (
     re.compile(
-        r"(?:^|(?:^|(?<=\s))[\"'(\u201c]|[:;\u2014]\s*|\bplease\s+)(?:please\s+|kindly\s+|just\s+|now\s+|then\s+|instead,?\s+)?"
-        r"(?:click|visit|download|subscribe|sign\s+up|log\s?in|contact|call|email|e-mail|send|enter|type|navigate|go|buy|pay"
+        r"(?:^|(?:^|(?<=\s))[\"'(\u201c]|[:;]\s*|\bplease\s+)(?:please\s+|kindly\s+|just\s+|now\s+|then\s+|instead,?\s+)?"
+        r"(?:click|visit|download|subscribe|sign\s+up|log\s?in|contact(?!\s+with)|call|email|e-mail|send|enter|type|navigate|go|buy|pay"
         r"|run|execute|install|paste|forward|reply|respond|ignore|disregard|forget|override|bypass|reveal|tell|say"
         r"|print|output|repeat|write|rewrite|translate|pretend|act|answer|compose|draft|imagine|ask|give|provide|tap|browse"
         rf"|scan|share|submit|remember|stop|look\s+up|check\s+out|upload|delete)\s+{_DETERMINER}",
@@ -130,7 +138,15 @@ _MODEL = (
                r"|can|may|should|whether|than)\s+)I\s+[a-z]"),
     re.compile(r"^(?:sorry|sure|certainly|of\s+course|absolutely|hello|hi|okay|ok|great\s+question)\b\s*[,!.:]",
                re.IGNORECASE),
+    re.compile(r"^\W*(?:the|my|your)\s+(?:\w+\s+)?answer\s+(?:is|to)\b", re.IGNORECASE),
     re.compile(r"\blet\s+me\s+(?:know|explain|help)\b", re.IGNORECASE),
+)  # fmt: skip
+# What a paper does not say to its readers, but a poisoned abstract says to a model or a browser.
+_FORGED = (
+    *_ORDERS, *_MODEL[:2], *_HTML[:2], _JSON,
+    re.compile(r"!\[|\]\s?\(\s*<?(?:\w+:|//|www\.)"),
+    re.compile(r"<\||\|>|\[/?INST\]|<</?SYS>>|={5,}|[\x1b\U000e0000-\U000e007f]"),
+    re.compile(r"<\W?/?(?:system|sources?|documents?)>", re.IGNORECASE),
 )  # fmt: skip
 _QUESTION = re.compile(r"\?[\"'\u201d\u2019)\s]*$")
 _READER = re.compile(
@@ -142,6 +158,9 @@ _TOPICS = re.compile(
     r"|\bjailbr(?:eak|oken)\w*|\b(?:developer|dan|god)\s+mode\b|\bpwned\b|\bhaha\b",
     re.IGNORECASE,
 )
+
+_PROMPTS = ("answer", "repair")
+_TOLD_WORDS = 6  # so many words of a prompt in a row are no accident
 
 
 def clean(text: str) -> str:
@@ -160,7 +179,7 @@ def problem(text: str, abstracts: Sequence[str] = ()) -> Fault | None:
         abstracts: the abstracts it cites; only of what they speak it may speak of prompts and instructions.
     """
     for char in text:
-        if unicodedata.category(char) in _UNSEEN or char in _BLANK:
+        if unicodedata.category(char) in _UNSEEN or _BLANK.match(char):
             return Fault(
                 "markup", f"The sentence holds the invisible character U+{ord(char):04X}; leave it out."
             )
@@ -176,6 +195,15 @@ def problem(text: str, abstracts: Sequence[str] = ()) -> Fault | None:
                     "markup", f"The sentence holds {kind} ({_shortened(match[0])}); write plain prose."
                 )
     return _instruction(shown, abstracts)
+
+
+def order(evidence: Sequence[str]) -> str | None:
+    """Returns why sentences that a quote is taken from support nothing, or None: what gives orders states no fact."""
+    for text in evidence:
+        for pattern in _FORGED:
+            if (match := pattern.search(" ".join(text.split()))) is not None:
+                return f"The quote stands in an order or in code ({_shortened(match[0])}), which supports nothing."
+    return None
 
 
 def _instruction(text: str, abstracts: Sequence[str]) -> Fault | None:
@@ -198,7 +226,21 @@ def _instruction(text: str, abstracts: Sequence[str]) -> Fault | None:
     for match in _TOPICS.finditer(text):
         if not any(match[0].casefold() in abstract.casefold() for abstract in abstracts):
             return Fault("instruction", f"The sentence speaks of instructions ({_shortened(match[0])}).")
+    told = _told().intersection(_runs(text)).difference(*map(_runs, abstracts))
+    if told:
+        return Fault("instruction", f"The sentence repeats what you were told ({min(told)}); state a fact.")
     return None
+
+
+@lru_cache(maxsize=1)
+def _told() -> frozenset[str]:
+    """Returns the runs of words of what a model is told."""
+    return frozenset(run for name in _PROMPTS for run in _runs(load_prompt(name).system.template))
+
+
+def _runs(text: str) -> Iterator[str]:
+    found = words(text)
+    return (" ".join(found[at : at + _TOLD_WORDS]) for at in range(len(found) - _TOLD_WORDS + 1))
 
 
 def _shortened(text: str) -> str:

@@ -53,7 +53,7 @@ _OPENERS = frozenset(
     """
     accurate actual afterwards algorithms along alongside altogether analyses apart approximate around art
     average basic best better big certain changes classic common comparable comparison comparisons complete
-    complex computer constraints current currently data deep despite different direct due early effects
+    complex computer constraints current currently data deep despite different direct due earlier early effects
     efficient efforts either empirical end errors even every everyday examples existing experts exploratory
     extra false fast feature features fewer finally findings fine first five four fourth free full further
     furthermore future general global good hand hence herein high higher hitherto however human humans ideal

@@ -15,6 +15,7 @@ from citewell.text import stems
 from citewell.verification.names import names_digit
 from citewell.verification.numerals import list_markers
 from citewell.verification.quantities import Quantity, quantities
+from citewell.verification.units import unit_at
 
 _LISTED = 6
 _SMALL = 10
@@ -22,6 +23,7 @@ _RANGE = "-"  # stands before the lower end of a range, which says more than a l
 _FIRST_YEAR, _LAST_YEAR = 1500, 2100
 _PAIRS = re.compile(r"\b(?:both|pair|pairs|dual|twin|two)\b", re.IGNORECASE)
 _DURATIONS = frozenset("ns μs ms s min h day week month year decade".split())
+_PER = re.compile(r"\b(?:per|each|every)\b", re.IGNORECASE)
 _BOUND_WORDS = {"more": "more than", "less": "less than", "most": "up to"}
 
 
@@ -38,6 +40,8 @@ def problem(sentence: str, abstracts: Sequence[str], numbers: Sequence[int]) -> 
     where = "source " + " and ".join(map(str, numbers))
     for wanted in quantities(sentence):
         same = [found for found in usable if _same(wanted, found)]
+        if not same:
+            same = [found for found in usable if _same_rate(wanted, found, sentence, abstracts)]
         if not same and not _stands_otherwise(wanted, held, abstracts):
             return _missing(wanted, held, where)
         if same and (reason := _misread(wanted, same, usable, where)) is not None:
@@ -79,6 +83,20 @@ def _same(wanted: Quantity, found: Quantity) -> bool:
     if wanted.unit == "order of magnitude" and wanted.values == (Decimal(0),):
         return found.values != (Decimal(1),)
     return wanted.values == found.values
+
+
+def _same_rate(wanted: Quantity, found: Quantity, sentence: str, abstracts: Sequence[str]) -> bool:
+    """Returns whether "17% per degree" is put apart on one of the two sides: "per degree, … by 17%"."""
+    for one, other, texts in ((wanted, found, [sentence]), (found, wanted, abstracts)):
+        unit, _, below = other.unit.partition("/")
+        if one.unit == unit and any(below in _below(text) for text in texts):
+            return _same(replace(one, unit=other.unit), other)
+    return False
+
+
+def _below(text: str) -> set[str]:
+    """Returns the units of which a text says "per" one, "each" or "every"."""
+    return {unit for match in _PER.finditer(text) if (unit := unit_at(text, match.end())[0])}
 
 
 def _stands_otherwise(wanted: Quantity, held: Sequence[Quantity], abstracts: Sequence[str]) -> bool:
@@ -153,7 +171,7 @@ def _renamed(
         return None
     if wanted.counted[0] in {root for abstract in abstracts for root in stems(abstract)}:
         return None
-    spoken = set(stems(sentence))
+    spoken = {*stems(sentence), *wanted.counted}
     if any(not found.counted or spoken & set(found.counted) for found in same):
         return None
     return same[0].counted[0]

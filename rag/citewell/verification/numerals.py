@@ -35,6 +35,7 @@ _RULES = (
     (re.compile(r"(?<![A-Za-z])(?:geq?)(?= ?[\d.])"), ">="),
     (re.compile(r"(?<![A-Za-z0-9])(?<!\d )times ?(?=\d)"), "x"),
     (re.compile(r"(?i)\bper[ -]?cents?\b"), "%"),
+    (re.compile(r"(?<![\w.^])(\d+(?:[.,]\d+)*)\+(?=[ -]?[A-Za-z]|[.,;)]|$)"), r">=\1"),
     (re.compile(r"(?<=[\d -])([kcmn\u03bc]?m)\^([23])\b"), r"\1\2"),
 )
 
@@ -73,7 +74,7 @@ _MULTIPLE = re.compile(
 _HUNDRED = re.compile(rf"\b({_SMALL}|an?|one)[ -]hundred(?:(?: and)? ({_SMALL}))?\b", re.I)
 _ONE_SCALE = re.compile(r"\b(?:an?|one)[ -](thousand|million|billion|trillion)\b", re.I)
 _DOZEN = re.compile(r"\b(?:a |one )?dozen\b", re.I)
-_WORDED = re.compile(rf"\b{_SMALL}\b", re.I)
+_WORDED = re.compile(rf"\b{_SMALL}\b(?! \d{{3}}(?!\d))", re.I)  # "two 150m models" have no 2,150
 # "Second, we …" lists, "a second model" counts up, "per second" measures: none of them is looked up.
 _ORDINAL = re.compile(
     rf"(?<!^)(?<![.;:,] )(?<!\bper )(?<!\bper-)(?<!\ba )(?<!\bone )(?<!\beach )(?<!\bevery )(?<!\d )(?<!\d-)(?<!/)"

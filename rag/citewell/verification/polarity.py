@@ -12,11 +12,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from citewell.text import STOPWORDS, fold, stem
+from citewell.verification.opposites import ANTONYMS, SENSES, Family
 
-Family = Literal["amount", "cause", "worth"]
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 _POSSESSIVE = re.compile(r"['\u2019]s$")
 _CLAUSE = re.compile(
@@ -24,63 +24,29 @@ _CLAUSE = re.compile(
 )
 _CLAUSE_WORDS = 6  # shorter pieces join the next: a clause has to say what it is about
 _NO_EFFECT = re.compile(
-    r"\b(?:no|not|without|nor|neither|lack\w*|n't)\b[^.;]{0,40}\b(?:associat|differen|effect|affect|chang|evidence"
+    r"(?:\b(?:no|not|without|nor|neither|lack\w*)|n['\u2019]t)\b[^.;]{0,40}\b(?:associat|differen|effect|affect|chang|evidence"
     r"|correlat|relat|influence|impact|alter|signific|improv|benefit)",
     re.IGNORECASE,
 )
 _UNIVERSAL = re.compile(
-    r"\b(?:all|every|each|only|always|never|none|no|entire|entirely|solely|exclusively)\b", re.IGNORECASE
+    r"(?i)\b(?:all|every|each|only|always|never|none|no|entire(?:ly)?|solely|exclusively)\b"
 )
 
-_SENSES: dict[tuple[Family, int], str] = {
-    ("amount", 1): """increase raise elevate enhance boost amplify grow higher greater larger more upregulate augment
-        rise rising rose exceed gain heighten intensify expand strengthen accelerate faster longer bigger
-        stronger extend
-        prolong overexpress overexpression abundant excess most highest largest high exacerbate aggravate surge maximize
-        maximise widen older later up double triple""",
-    ("amount", -1): """decrease reduce lower decline diminish attenuate drop fall fell fallen fewer less smaller
-        downregulate shrink lessen weaken slow slower shorter weaker shorten deplete minimize minimise least lowest
-        smallest low loss lose mitigate alleviate curb cut limit restrict dampen deficit reduction scarce poor impair
-        lack absence delay down decelerate ameliorate relieve lighten narrow halve""",
-    ("cause", 1): """promote induce activate stimulate facilitate enable drive trigger support cause initiate permit
-        allow favor favour contribute produce lead result require essential necessary crucial important mediate
-        dependent
-        responsible associate correlate link predict able""",
-    ("cause", -1): """inhibit suppress prevent block impede hinder repress disrupt abolish inactivate deactivate
-        antagonize abrogate prohibit silence protect avoid eliminate arrest stop interfere counteract dispensable
-        independent unrelated unable unnecessary unaffected struggle fail dissociate unlikely rarely seldom""",
-    ("worth", 1): """better superior outperform improve best surpass beneficial effective success successful succeed
-        advantage robust outstrip beat benefit efficient accurate good safe""",
-    ("worth", -1): """worse inferior underperform degrade worst lag detrimental ineffective unsuccessful harmful harm
-        deteriorate poorer inaccurate inefficient bad adverse worsen dangerous unsafe""",
-}  # fmt: skip
-_ANTONYMS = """with/without before/after above/below early/late earlier/later strong/weak positive/negative dense/sparse
-    many/few large/small high/low long/short fast/slow simple/complex easy/hard easy/difficult common/rare frequent/rare
-    global/local static/dynamic offline/online discrete/continuous supervised/unsupervised dependent/independent
-    necessary/unnecessary sufficient/insufficient possible/impossible able/unable same/different similar/different
-    presence/absence accept/reject agree/disagree allow/prevent include/exclude open/closed public/private
-    internal/external male/female men/women adult/child young/old acute/chronic encoder/decoder training/inference
-    human/animal human/machine maximum/minimum maximize/minimize gain/loss win/lose begin/end first/last upper/lower
-    left/right single/multiple shallow/deep narrow/broad narrow/wide thin/thick rich/poor old/new stable/unstable
-    sensitive/insensitive sensitive/resistant susceptible/resistant always/never all/none most/few often/rarely
-    active/passive successful/unsuccessful expensive/cheap costly/cheap advantage/disadvantage benefit/harm
-    correct/incorrect true/false safe/dangerous protective/harmful support/refute confirm/refute implicit/explicit
-    synthesis/degradation inside/outside near/far forward/backward finite/infinite deterministic/stochastic
-    robust/fragile robust/vulnerable underestimate/overestimate seen/unseen known/unknown labeled/unlabeled
-    sequential/parallel
-    clean/noisy real/synthetic real/simulated coarse/fine abstractive/extractive together/separately combine/separate
-    merge/split best/worst outperform/underperform increase/decrease improve/degrade reduce/increase
-    promote/inhibit promote/suppress promote/prevent induce/prevent induce/inhibit activate/inhibit activate/suppress
-    enable/prevent cause/prevent stimulate/inhibit stimulate/suppress facilitate/hinder facilitate/impede
-    require/dispensable"""
-_NEGATIONS = frozenset(
-    """not no never without lack lacks lacking lacked fail fails failed neither nor unable cannot absence none hardly
-    rarely unlikely nothing barely little""".split()
-)
-_ABOVE = "outperform exceed surpass beat outstrip"
+_NEGATIONS = frozenset("no not never without lack lacks lacking lacked fail fails failed neither nor unable cannot "
+                       "absence none hardly rarely unlikely nothing barely little".split())  # fmt: skip
+_ABOVE = frozenset(map(stem, "outperform exceed surpass beat outstrip".split()))
 _ALL = frozenset("all every always never none only exclusively entirely".split())
 _SOME = frozenset("some sometimes several most mostly many often partly partially few half".split())
-_WANTING = frozenset("lack lacks lacking lacked absence".split())  # "X-deficient" says the same without them
+# "X-deficient" says the same without them, and "low" says "little".
+_WANTING = frozenset("lack lacks lacking lacked absence little barely".split())
+# Words that deny without a negation: "training-free" needs no training, "is challenging" is not easy.
+_DENYING = re.compile(
+    r"(?:limit|lack|miss|challeng|instab|unstab|diffic|imposs|insuffic|prohibit|neglect|ignor|overlook|avoid|elimin"
+    r"|remov|exclud|exclus|skip|omit|suffer|fail|relax|agnostic|independ|irrespect|regardless|absen|negligib|prevent"
+    r"|restrict|degrad|inconsist|unlike|unable)\w*|free|rather|instead|hard|only|fixed|before|beyond|non\w*"
+)
+_NOT_ALL = re.compile(r"(?:\bnot|n['\u2019]t)(?: \S+){0,3} (?:all|every|each|always)\b")
+_ANY = re.compile(r"\b(?:no|none|not|never)\b(?!.*\b(?:all|every|each|always|some|most|many)\b).*\bany\b")
 _PREFIXES = ("un", "in", "im", "ir", "dis", "non", "de", "il", "mis")
 
 _NEGATION_REACH = 5  # words
@@ -123,8 +89,7 @@ class Reading:
     @property
     def subject(self) -> frozenset[str]:
         """The stems of content that do not turn anything."""
-        turning = {turn.place for turn in self.turns}
-        return frozenset(self.stems[place] for place in self.content if place not in turning)
+        return self.around(-1, len(self.words))
 
     @property
     def parity(self) -> int:
@@ -147,22 +112,17 @@ class Reading:
 
 @lru_cache(maxsize=1)
 def _senses() -> Mapping[str, tuple[Family, int]]:
-    return {stem(word): sense for sense, listed in _SENSES.items() for word in listed.split()}
+    return {stem(word): sense for sense, listed in SENSES.items() for word in listed.split()}
 
 
 @lru_cache(maxsize=1)
 def _opposites() -> Mapping[str, frozenset[str]]:
     opposites: dict[str, set[str]] = {}
-    for pair in _ANTONYMS.split():
+    for pair in ANTONYMS.split():
         one, other = (stem(word) for word in pair.split("/"))
         opposites.setdefault(one, set()).add(other)
         opposites.setdefault(other, set()).add(one)
     return {word: frozenset(others) for word, others in opposites.items()}
-
-
-@lru_cache(maxsize=1)
-def _above() -> frozenset[str]:
-    return frozenset(stem(word) for word in _ABOVE.split())
 
 
 @lru_cache(maxsize=4_096)
@@ -278,15 +238,18 @@ def contradiction(claim: str, sentences: Sequence[str]) -> str | None:
     ours = read(claim)
     found = []
     for sentence in sentences:
+        whole = read(sentence)
+        if ours.words == whole.words:
+            return None
         close = [clause for clause in clauses(sentence) if _repeats(ours, clause)]
-        if not close and _repeats(ours, read(sentence)):
-            close = [read(sentence)]
+        if not close and _repeats(ours, whole):
+            close = [whole]
         found += [_contradiction(ours, theirs) for theirs in close]
     return found[0] if found and all(found) else None
 
 
 def _repeats(claim: Reading, sentence: Reading) -> bool:
-    wanted = claim.subject
+    wanted = {word for word in claim.subject if not _opposites().get(word, frozenset()) & sentence.about}
     return len(wanted) >= _LEAST_SUBJECT and len(wanted & sentence.about) >= _REPEATED * len(wanted)
 
 
@@ -306,10 +269,18 @@ def _reversed(claim: Reading, sentence: Reading) -> str | None:
         for other in _turning(sentence, claim):
             if not _opposite(claim.stems[place], sentence.stems[other]):
                 continue
-            beside = near & sentence.around(other, _NEIGHBOURS)
+            if _grades(claim, place) != _grades(sentence, other):
+                continue
+            beside = near & sentence.around(other, _NEIGHBOURS) or _same_next(claim, place, sentence, other)
             if beside and _denied(claim, place) == _denied(sentence, other):
                 return f'The source says "{sentence.words[other]}" where the sentence says "{claim.words[place]}".'
     return None
+
+
+def _same_next(claim: Reading, place: int, sentence: Reading, other: int) -> bool:
+    """Returns whether one word of content follows both places: "more accurate" and "less accurate"."""
+    following = claim.stems[place + 1 : place + 2]
+    return place + 1 in claim.content and following == sentence.stems[other + 1 : other + 2]
 
 
 def _turning(reading: Reading, other: Reading) -> list[int]:
@@ -319,7 +290,19 @@ def _turning(reading: Reading, other: Reading) -> list[int]:
         place
         for place, word in enumerate(reading.stems)
         if word in known and word not in other.stems and place not in reading.negations
+        if not _bounds(reading.words[place : place + 3])
     ]
+
+
+def _bounds(words: Sequence[str]) -> bool:
+    """Returns whether words open a bound, which turns nothing: "more than 88 hours"."""
+    return words[1:2] == ("than",) and words[-1][:1].isdigit()
+
+
+def _grades(reading: Reading, place: int) -> bool:
+    """Returns whether a word only grades the next: "more slowly" is no opposite of "slower"."""
+    words = reading.words[place : place + 2]
+    return words[0] in ("more", "less") and words[-1].endswith("ly")
 
 
 def _opposite(one: str, other: str) -> bool:
@@ -341,9 +324,15 @@ def _negated(claim: Reading, sentence: Reading) -> str | None:
         return None
     if any(turn.sign < 0 and claim.stems[turn.place] not in sentence.stems for turn in claim.turns):
         return None  # it denies in a word of its own
+    if ours and _denies(sentence, claim):
+        return None
     if ours:
         return f'The sentence says "{claim.words[ours[0]]}" where the source does not.'
     return f'The source says "{sentence.words[theirs[0]]}" where the sentence does not.'
+
+
+def _denies(reading: Reading, other: Reading) -> bool:
+    return any(_DENYING.fullmatch(word) for word in set(reading.words) - set(other.words))
 
 
 def _shared_negations(reading: Reading, other: Reading) -> list[int]:
@@ -360,6 +349,8 @@ def _shared_negations(reading: Reading, other: Reading) -> list[int]:
 def _overstated(claim: Reading, sentence: Reading) -> str | None:
     ours = [word for word in claim.words if word in _ALL]
     theirs = [word for word in sentence.words if word in _SOME and word not in claim.words]
+    if _NOT_ALL.search(" ".join(claim.words)) and _ANY.search(" ".join(sentence.words)):
+        return 'The source says "no" of any where the sentence says "not" of all.'
     if not ours or not theirs or not _ALL.isdisjoint(sentence.words):
         return None
     return f'The source says "{theirs[0]}" where the sentence says "{ours[0]}".'
@@ -368,12 +359,11 @@ def _overstated(claim: Reading, sentence: Reading) -> str | None:
 def _comparison(reading: Reading) -> _Compared | None:
     """Returns the one comparison of a text: "A outperforms B", "A is outperformed by B", "A is better than B"."""
     senses = _senses()
-    verbs = [place for place, word in enumerate(reading.stems) if word in _above()]
+    verbs = [place for place, word in enumerate(reading.stems) if word in _ABOVE]
     thans = [place for place, word in enumerate(reading.words) if word == "than"]
     if len(verbs) + len(thans) != 1:
         return None
-    behind = (verbs or thans)[0]
-    place = behind
+    place = behind = (verbs or thans)[0]
     sign = -1 if "by" in reading.words[place + 1 : place + 3] else 1
     if thans:
         compared = [p for p in range(max(0, behind - _NEGATION_REACH), behind) if reading.stems[p] in senses]
@@ -381,20 +371,18 @@ def _comparison(reading: Reading) -> _Compared | None:
             return None
         place = compared[-1]
         sign = senses[reading.stems[place]][1]
-    if _denied(reading, place):
-        sign = -sign
+    sign = -sign if _denied(reading, place) else sign
     left = frozenset(reading.stems[p] for p in reading.content if p < place and place - p <= _SIDE)
     right = frozenset(reading.stems[p] for p in reading.content if p > behind and p - behind <= _SIDE)
     return _Compared(reading.stems[place], left - right, right - left, sign)
 
 
 def _crossed(ours: _Compared, theirs: _Compared) -> bool:
-    """Returns whether two comparisons plainly have changed sides."""
-    kept = bool(ours.left & theirs.left) or bool(ours.right & theirs.right)
-    return bool(ours.left & theirs.right) and bool(ours.right & theirs.left) and not kept
+    """Returns whether two comparisons plainly have changed sides; "on long texts" may stand behind both."""
+    return bool(ours.left & theirs.right and ours.right & theirs.left) and not ours.left & theirs.left
 
 
 def _alike(one: str, other: str) -> bool:
     """Returns whether two words compare by the same: "better" and "outperforms" do, "faster" and "larger" do not."""
-    better = _above() | {"better", "superior"}
+    better = _ABOVE | {"better", "superior"}
     return one == other or (one in better and other in better)

@@ -106,9 +106,9 @@ def prepare(sources: Sequence[Source], embedder: Embedder | None) -> None:
     if tokenizer is None:
         return
     for source in sources:
-        _tokens(tokenizer, title_sentence(source.paper.title))
+        tokens(tokenizer, title_sentence(source.paper.title))
         for start, end in source.spans:
-            _tokens(tokenizer, source.paper.abstract[start : min(end, start + _LONGEST)])
+            tokens(tokenizer, source.paper.abstract[start : min(end, start + _LONGEST)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,8 @@ def observe(
     shared = np.array([_share(claim.about, reading.about) for reading in readings])
     vectors = [source.vectors for source in sources if source.vectors is not None]
     tokenizer = _token_model(embedder) if len(vectors) == len(sources) and texts else None
+    if tokenizer is not None and not len(tokens(tokenizer, sentence).vectors):
+        tokenizer = None
     cosines = np.zeros(len(texts))
     if tokenizer is not None and embedder is not None:
         cosines = np.concatenate(vectors) @ embedder.embed_queries([sentence])[0]
@@ -163,9 +165,9 @@ def observe(
         near = cosines[quoted] if any(quoted) else cosines
         content["best_cosine"] = float(near.max())
         content["mean_cosine"] = float(np.sort(cosines)[::-1][:3].mean())
-        read = [_tokens(tokenizer, text).vectors for text in (*titles, *_whole(evidence, texts))]
+        read = [tokens(tokenizer, text).vectors for text in (*titles, *_whole(evidence, texts))]
         theirs = np.concatenate(read)
-        content |= _interaction(sentence, claim, held.about, known, _tokens(tokenizer, sentence), theirs)
+        content |= _interaction(sentence, claim, held.about, known, tokens(tokenizer, sentence), theirs)
     missing = [claim.words[place] for place in claim.content if claim.stems[place] not in held.about]
     return Observed(
         content,
@@ -254,7 +256,7 @@ def _within(tokens: TokenVectors, start: int, end: int) -> NDArray[np.bool_]:
 
 
 @lru_cache(maxsize=512)
-def _tokens(embedder: TokenEmbedder, text: str) -> TokenVectors:
+def tokens(embedder: TokenEmbedder, text: str) -> TokenVectors:
     """Returns token vectors; the sentences of an answer mostly share their evidence."""
     return embedder.embed_tokens(text)
 

@@ -14,7 +14,16 @@ from citewell.citations import Cited, Claim, Draft, Quote, Source
 from citewell.embedding.base import Embedder
 from citewell.text import content_stems, is_number, words
 from citewell.types import Check, Rejected, Span
-from citewell.verification import bindings, markup, names, numbers, quotation, support
+from citewell.verification import (
+    additions,
+    bindings,
+    markup,
+    names,
+    numbers,
+    quotation,
+    substitution,
+    support,
+)
 
 _LONGEST_CLAIM = 4_000  # characters
 _LONGEST_SENTENCE = 1_000
@@ -95,19 +104,35 @@ def _draft(
         for given in cited
         for quote in _quotes(given, by_number[given.source], sentence, sources)
     }
-    if (reason := numbers.problem(sentence, abstracts, list(known))) is not None:
-        raise _Failed("number", reason)
-    if (reason := bindings.ratio_problem(sentence, abstracts)) is not None:
+    reason = numbers.problem(sentence, abstracts, list(known)) or bindings.ratio_problem(sentence, abstracts)
+    if reason is not None:
         raise _Failed("number", reason)
     if (reason := names.problem(sentence, abstracts, list(known))) is not None:
         raise _Failed("name", reason)
     evidence = [_in_context(quote, source) for quote, source in quotes.items()]
+    if (reason := markup.order(evidence)) is not None:
+        raise _Failed("instruction", reason)
     if (reason := bindings.problem(sentence, evidence)) is not None:
         raise _Failed("polarity", reason)
-    verdict = support.judge(sentence, evidence, list(known.values()), embedder, threshold)
+    if (reason := additions.problem(sentence, abstracts)) is not None:
+        raise _Failed("content", reason)
+    _require_support(sentence, evidence, list(known.values()), embedder, threshold)
+    return Draft(sentence, tuple(quotes), "verified")
+
+
+def _require_support(
+    sentence: str,
+    evidence: Sequence[str],
+    sources: Sequence[Source],
+    embedder: Embedder | None,
+    threshold: float | None,
+) -> None:
+    verdict = support.judge(sentence, evidence, sources, embedder, threshold)
     if not verdict.supported:
         raise _Failed(verdict.check, verdict.reason or "The quotes do not support the sentence.")
-    return Draft(sentence, tuple(quotes), "verified")
+    reason = substitution.problem(sentence, evidence, sources, embedder)
+    if (reason := reason or substitution.exchange(sentence, evidence)) is not None:
+        raise _Failed("content", reason)
 
 
 def _repeats_title(sentence: str, title: str) -> bool:
