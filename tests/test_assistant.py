@@ -9,6 +9,7 @@ import pytest
 from citewell import Answer, Assistant, CitewellError, Filters, Listing, Paper
 from citewell.errors import CorpusError, NoCollectionError, UsageError
 from citewell.types import Done, Retrieved, SentenceReady
+from fakes import ScriptedModel
 
 PAPERS = [
     Paper(
@@ -239,3 +240,27 @@ def test_the_front_door_is_these_names_and_no_others():
         "SearchResult", "Sentence", "Settings",
     }  # fmt: skip
     assert all(hasattr(citewell, name) for name in citewell.__all__)
+
+
+def test_a_view_has_its_own_settings_and_leaves_the_collection_open(assistant):
+    question = "Which plant do bees visit most often?"
+    with assistant.using(gate_threshold=1.0) as strict:
+        assert strict.ask(question).abstained
+    assert not assistant.ask(question).abstained
+    with pytest.raises(UsageError):
+        assistant.using(similarity_top_k=0)
+
+
+def test_the_views_of_an_assistant_share_a_model_that_is_loaded_once(assistant, monkeypatch):
+    loaded = []
+
+    def load(settings, name):
+        loaded.append(ScriptedModel(*["nothing"] * 9))
+        return loaded[-1]
+
+    monkeypatch.setattr("citewell.llm.load_llm", load)
+    engine = assistant.using(llm="some-model")
+    engine.using(similarity_top_k=3).ask("Which plant do bees visit most often?")
+    engine.ask("Which plant do bees visit most often?")
+    assistant.using(llm="some-model").ask("Which plant do bees visit most often?")
+    assert len(loaded) == 1

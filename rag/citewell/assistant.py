@@ -6,7 +6,6 @@ import asyncio
 import queue
 import shutil
 import tempfile
-import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, aclosing
@@ -25,7 +24,7 @@ from citewell.errors import CorpusError, NoCollectionError, UsageError
 from citewell.evidence import gather
 from citewell.index import Collection, Consumed, Progress
 from citewell.library import Filters
-from citewell.llm import LanguageModel, load_llm
+from citewell.llm import LanguageModel, Models
 from citewell.question import analyse
 from citewell.retriever import Candidate, HybridRetriever, Retrieval, check_question
 from citewell.settings import Settings, load_settings
@@ -63,10 +62,10 @@ class Assistant:
         self.collection = collection
         self.settings = settings
         self._retriever = HybridRetriever(collection, settings)
-        self._model, self._loading = model, threading.Lock()
+        self._model, self._models = model, Models()
         self._cache = cache.AnswerCache(settings.data_dir / "answers.db", settings.answer_cache, notify)
         self._closing = ExitStack()
-        self._owner: Assistant | None = None
+        self._is_view = False
 
     @classmethod
     def open(
@@ -120,15 +119,14 @@ class Assistant:
     def using(self, **settings: Any) -> Assistant:  # noqa: ANN401 (checked by Settings)
         """Returns an assistant of the same open collection with other settings, such as `llm` or `gate_threshold`.
 
-        It shares the language model unless it names another, and closing it leaves the collection open.
+        It shares the language models, each loaded once, and lives as long as this one: closing it does nothing.
 
         Raises:
             UsageError: a setting does not fit.
         """
         chosen = load_settings({**self.settings.model_dump(), **settings})
-        model = self._model if chosen.llm == self.settings.llm else None
-        other = Assistant(self.collection, chosen, model)
-        other._owner = self
+        other = Assistant(self.collection, chosen, self._model if chosen.llm == self.settings.llm else None)
+        other._models, other._is_view = self._models, True
         return other
 
     # --- asking ----------------------------------------------------------------------------------------
@@ -322,8 +320,10 @@ class Assistant:
 
     def close(self) -> None:
         """Releases files; a collection made by `from_papers` is deleted."""
-        if self._owner is None:
-            self.collection.close()
+        if self._is_view:
+            return
+        self._models.close()
+        self.collection.close()
         self._closing.close()
 
     def __enter__(self) -> Self:
@@ -379,12 +379,9 @@ class Assistant:
         """
         if self._model is None and self.settings.llm == QUOTES:
             return None
-        with self._loading:
-            if self._model is None:
-                self._model = load_llm(self.settings, self.settings.llm)
-                self._closing.callback(self._model.close)
+        model = self._model or self._models.get(self.settings)
         embedder = self.collection.embedder(self.collection.snapshot().manifest)
-        return Author(self._model, self.settings, embedder, stop, recorder)
+        return Author(model, self.settings, embedder, stop, recorder)
 
     def _drafts(self, turn: Turn, recorder: Recorder) -> Iterable[Written]:
         """Returns what wants to be said: quotes, or what a model writes."""

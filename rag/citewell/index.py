@@ -7,6 +7,7 @@ was embedded so far is kept.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ from citewell.embedding import Embedder, open_embedder
 from citewell.embedding.base import TokenEmbedder
 from citewell.errors import CitewellError, CollectionBusyError, CollectionError
 from citewell.ingest import Consumed, Ingest, Progress, SilentProgress
-from citewell.library import Library, LibraryWriter, Manifest, Recipe, write_lock
+from citewell.library import Filters, Library, LibraryWriter, Manifest, Recipe, StoredPassages, write_lock
 from citewell.library import create as create_library
 from citewell.settings import Settings
 from citewell.store import Generation, PaperVectors, VectorStore
@@ -64,6 +65,7 @@ class Collection:
         self._loading = threading.Lock()
         self._snapshot: Snapshot | None = None
         self._retired: Generation | None = None
+        self._passages: tuple[tuple[int, str], StoredPassages] | None = None
         self._complaint = ""
         self._guard = threading.Lock()
         self.store = VectorStore(settings.data_dir / "vectors")
@@ -76,6 +78,14 @@ class Collection:
         self.library = Library(library_path)
 
     # --- reading ---------------------------------------------------------------------------------------
+
+    def passages(self, manifest: Manifest) -> StoredPassages:
+        """Returns the passages of all papers, kept in memory; meant for collections of up to `exact_limit`."""
+        state, kept = (manifest.revision, manifest.fingerprint), self._passages
+        if kept is None or kept[0] != state:
+            rows = self.library.matching(Filters(), sys.maxsize - 1) or []
+            self._passages = kept = (state, self.library.passages(rows, manifest))
+        return kept[1]
 
     def snapshot(self) -> Snapshot:
         """Returns the published state as of now; the vector index is opened, and repaired, on first use."""

@@ -70,7 +70,6 @@ class HybridRetriever:
     def __init__(self, collection: Collection, settings: Settings) -> None:
         self._collection = collection
         self._settings = settings
-        self._kept: tuple[tuple[int, str], StoredPassages] | None = None
 
     def retrieve(
         self, question: str, filters: Filters | None = None, carried: Sequence[str] = ()
@@ -133,15 +132,9 @@ class HybridRetriever:
 
     def _passages(self, rows: Sequence[int], manifest: Manifest) -> StoredPassages:
         """Returns the passages of the rows; those of a small collection are kept in memory between questions."""
-        library = self._collection.library
         if manifest.papers > self._settings.exact_limit:
-            return library.passages(rows, manifest)
-        state = (manifest.revision, manifest.fingerprint)
-        kept = self._kept
-        if kept is None or kept[0] != state:
-            everything = library.matching(Filters(), self._settings.exact_limit) or []
-            self._kept = kept = (state, library.passages(everything, manifest))
-        return kept[1]
+            return self._collection.library.passages(rows, manifest)
+        return self._collection.passages(manifest)
 
     def _fuse(
         self, query: Query, rows: Sequence[int], passages: StoredPassages, lexical: Mapping[int, float]

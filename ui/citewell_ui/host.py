@@ -41,8 +41,6 @@ class Host:
     ) -> None:
         self.home, self.engines, self.questions, self.local = home, engines, questions, local
         self._opened: Future[Assistant] = Future()
-        self._models: dict[str, Assistant] = {}
-        self._lock = threading.Lock()
         threading.Thread(target=self._open, args=(open_assistant,), name="citewell-open", daemon=True).start()
 
     def _open(self, open_assistant: Callable[[], Assistant]) -> None:
@@ -75,16 +73,9 @@ class Host:
         """
         if llm not in {engine.llm for engine in self.engines}:
             raise KeyError(llm)
-        with self._lock:
-            if llm not in self._models:
-                self._models[llm] = self.assistant.using(llm=llm)
-            return self._models[llm]
+        return self.assistant.using(llm=llm)
 
     def close(self) -> None:
         """Releases the models and the collection."""
-        with self._lock:
-            engines, self._models = list(self._models.values()), {}
-        for engine in engines:
-            engine.close()
         if self._opened.done() and self._opened.exception() is None:
             self._opened.result().close()
