@@ -147,24 +147,34 @@ class Author:
     def write(self, question: str, shown: Sequence[Shown]) -> Iterator[Written]:
         """Yields verified sentences as they are finished, those withheld, and how the model failed if it did."""
         given = {"question": self._safe(question), "sources": render_sources(shown, self._fence)}
-        # While the model is still silent, its sources are read for the verdicts to come.
-        read_ahead = ([item.source for item in shown], self._embedder)
-        threading.Thread(target=prepare, args=read_ahead, name="citewell-read-ahead", daemon=True).start()
         try:
             limit = str(self._settings.max_sentences)
             withheld: list[Rejected] = []
             stands = False
-            for written in self._verified(shown, "answer", **given, max_sentences=limit):
-                yield written
-                stands = stands or isinstance(written, Draft)
-                withheld += [written] if isinstance(written, Rejected) else []
-                if len(withheld) >= _HOPELESS and not stands:
-                    return
+            with self._read_ahead([item.source for item in shown]):
+                for written in self._verified(shown, "answer", **given, max_sentences=limit):
+                    yield written
+                    stands = stands or isinstance(written, Draft)
+                    withheld += [written] if isinstance(written, Rejected) else []
+                    if len(withheld) >= _HOPELESS and not stands:
+                        return
             failed = [item for item in withheld if item.check not in _BEYOND_REPAIR]
             if failed:
                 yield from self._verified(shown, "repair", **given, failed=self._listed(failed[:_REPAIRED]))
         except GenerationError as error:
             yield Failed(str(error))
+
+    @contextmanager
+    def _read_ahead(self, sources: Sequence[Source]) -> Iterator[None]:
+        """Reads the sources for the verdicts to come inside the block, in which the model is silent at first."""
+        ended = threading.Event()
+        reader = threading.Thread(target=prepare, args=(sources, self._embedder, ended.is_set))
+        reader.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            reader.join()  # a thread left in the embedding model would abort a process that ends
 
     def _verified(self, shown: Sequence[Shown], prompt: str, **values: str) -> Iterator[Draft | Rejected]:
         """Yields what the reply to one request is worth, sentence by sentence."""

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from citewell import browser
 from citewell.errors import CitewellError, CorpusError, UsageError
 
 if TYPE_CHECKING:
@@ -147,10 +148,8 @@ def _parser() -> _Parser:
     show = command("show", "Print one paper.")
     show.add_argument("paper_id", metavar="PAPER_ID", help="as `citewell search` prints it")
     command("stats", "Print what the collection holds.")
-    chat = command("chat", "Ask questions in turn, of your collection or of a packaged sample.")
-    chat.add_argument(
-        "--corpus", metavar="PATH", nargs="+", type=Path, action="extend", default=[], help="read these first"
-    )
+    chat = command("chat", "Ask in a browser tab, of your collection or of a packaged sample.")
+    browser.add_options(chat)
     _add_model(chat)
     doctor = command("doctor", "Check the set-up and the collection.")
     doctor.add_argument("--rebuild", action="store_true", help="make the vector index again, then check")
@@ -367,16 +366,6 @@ def _stats(options: argparse.Namespace) -> int:
     return 0
 
 
-def _chat(options: argparse.Namespace) -> int:
-    if "json" in options:
-        raise UsageError("A chat does not print JSON. Use `citewell ask QUESTION --json`.")
-    from citewell.chat import run_chat
-
-    return run_chat(
-        getattr(options, "data_dir", None), options.corpus, _notify, llm=options.llm, verify=options.verify
-    )
-
-
 def _doctor(options: argparse.Namespace) -> int:
     from citewell import doctor
     from citewell.terminal import IngestBar
@@ -394,7 +383,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "replay": _replay,
     "show": _show,
     "stats": _stats,
-    "chat": _chat,
+    "chat": lambda options: browser.chat(options, _notify),
     "doctor": _doctor,
 }
 

@@ -241,6 +241,13 @@ class Library:
             yield from (StoredPaper(row, found[row]) for row in rows if row in found)
             last = rows[-1]
 
+    def page(self, offset: int, limit: int) -> list[Paper]:
+        """Returns `limit` papers in order of row, from the one at `offset` on."""
+        query = "SELECT row FROM papers ORDER BY row LIMIT ? OFFSET ?"
+        rows = [row for (row,) in self.connection().execute(query, (limit, offset))]
+        found = self.papers(rows)
+        return [found[row] for row in rows if row in found]
+
     def ids(self, rows: Iterable[int]) -> dict[int, str]:
         """Returns the paper ids of the given rows."""
         found: dict[int, str] = {}

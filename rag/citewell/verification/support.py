@@ -10,7 +10,7 @@ docs/verifier.md has the table and the curves and says what they can and cannot 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -100,15 +100,22 @@ def judge(
     return Support(False, content, "content", f"The quotes do not say this{told}. Stay with what they say.")
 
 
-def prepare(sources: Sequence[Source], embedder: Embedder | None) -> None:
-    """Reads the sentences of the sources, so that they need not be read while a sentence waits for its verdict."""
+def prepare(
+    sources: Sequence[Source], embedder: Embedder | None, ended: Callable[[], bool] = lambda: False
+) -> None:
+    """Reads the sentences of the sources, so that they need not be read while a sentence waits for its verdict.
+
+    It ends early when `ended` says so.
+    """
     tokenizer = _token_model(embedder)
     if tokenizer is None:
         return
     for source in sources:
-        tokens(tokenizer, title_sentence(source.paper.title))
-        for start, end in source.spans:
-            tokens(tokenizer, source.paper.abstract[start : min(end, start + _LONGEST)])
+        spans = [source.paper.abstract[start : min(end, start + _LONGEST)] for start, end in source.spans]
+        for text in (title_sentence(source.paper.title), *spans):
+            if ended():
+                return
+            tokens(tokenizer, text)
 
 
 @dataclass(frozen=True, slots=True)
