@@ -33,7 +33,7 @@ $(STAMP):
 	@$(VENV)/bin/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true
 	@mv $(VENV)/.installing $@
 
-chat: $(STAMP) ## Chat with the collection (CORPUS=FOLDER reads that folder first)
+chat: $(STAMP) ## Chat in a browser tab (CORPUS=FOLDER reads that folder first, ARGS=--terminal chats here)
 	@$(VENV)/bin/citewell chat $${CORPUS:+--corpus "$$CORPUS"} $(ARGS)
 
 test: $(STAMP) ## Run the tests (ARGS="-k gate" is handed to pytest)

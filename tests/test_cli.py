@@ -334,7 +334,7 @@ def test_reading_makes_no_collection(run: Run, tmp_path: Path, command: list[str
 
 
 def test_a_file_as_data_directory_is_an_error(run: Run, corpus: Path) -> None:
-    for command in (["ask", "x"], ["ingest", str(corpus)], ["chat"]):
+    for command in (["ask", "x"], ["ingest", str(corpus)], ["chat", "--terminal"]):
         ran = run(*command, "--data-dir", corpus)
         assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1)
 

@@ -27,6 +27,7 @@ LAYERS: list[set[str]] = [
     {"turn"},
     {"assistant", "rerun"},
     {"llama_index", "doctor", "terminal", "chat"},
+    {"browser"},
     {"cli"},
 ]
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}

@@ -73,7 +73,8 @@ class Host:
         """
         if llm not in {engine.llm for engine in self.engines}:
             raise KeyError(llm)
-        return self.assistant.using(llm=llm)
+        assistant = self.assistant
+        return assistant if llm == assistant.settings.llm else assistant.using(llm=llm)
 
     def close(self) -> None:
         """Releases the models and the collection."""

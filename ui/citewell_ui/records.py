@@ -1,0 +1,126 @@
+"""What is kept of conversations across restarts, and what readers said of answers: files below the host's home."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from citewell import Answer
+from citewell.cache import answer_from_dict
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_OWNER = re.compile(r"[0-9a-f]{64}")
+_LONGEST_TITLE = 120
+_MOST_LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A conversation in a list of them: its id, its name, and when it was last continued."""
+
+    id: str
+    title: str
+    updated: datetime
+
+
+class Records:
+    """The conversations of everybody, each of which only its owner can see, and the feedback.
+
+    Args:
+        home: the folder; `conversations/OWNER/ID.json` and `feedback.jsonl` are made in it.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._lock = threading.Lock()
+
+    def save(self, owner: str, conversation: str, answers: Sequence[Answer]) -> None:
+        """Keeps a conversation; its name stays what it was."""
+        with self._lock:
+            before = self._read(owner, conversation) or {}
+            title = before.get("title") or answers[0].question
+            self._write(owner, conversation, title, [answer.to_dict() for answer in answers])
+
+    def load(self, owner: str, conversation: str) -> tuple[Answer, ...]:
+        """Returns the answers of a conversation; none where the owner has no such one."""
+        kept = self._read(owner, conversation)
+        return tuple(map(answer_from_dict, kept["answers"])) if kept else ()
+
+    def rename(self, owner: str, conversation: str, title: str) -> None:
+        """Names a conversation; a name of blanks changes nothing."""
+        with self._lock:
+            kept, title = self._read(owner, conversation), " ".join(title.split())
+            if kept and title:
+                self._write(owner, conversation, title, kept["answers"])
+
+    def delete(self, owner: str, conversation: str) -> None:
+        """Deletes a conversation, if there is one."""
+        with self._lock, suppress(FileNotFoundError):
+            if (path := self._path(owner, conversation)) is not None:
+                path.unlink()
+
+    def list(self, owner: str) -> list[Kept]:
+        """Returns the conversations of an owner, the one continued last first."""
+        if not _OWNER.fullmatch(owner):
+            return []
+        files = (self._home / "conversations" / owner).glob("*.json")
+        dated = sorted(((path.stat().st_mtime, path) for path in files), reverse=True)[:_MOST_LISTED]
+        found = []
+        for changed, path in dated:
+            if (kept := self._read(owner, path.stem)) is not None:
+                found.append(Kept(path.stem, kept["title"], datetime.fromtimestamp(changed, UTC)))
+        return found
+
+    def judge(self, answer: Answer, thumb: str, comment: str = "") -> None:
+        """Notes what a reader said of an answer, as a case of the eval suite that a person has yet to look at."""
+        case = {
+            "id": f"feedback-{datetime.now(UTC):%Y%m%dT%H%M%S%f}",
+            "question": answer.standalone_question,
+            "kind": "feedback",
+            "answerable": None,
+            "papers": list(dict.fromkeys(citation.title for citation in answer.citations)),
+            "facts": [],
+            "tags": [thumb] if thumb else [],
+            "comment": comment,
+            "answer": answer.to_dict(),
+        }
+        with self._lock, (self._home / "feedback.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(case, ensure_ascii=False) + "\n")
+
+    # --- files -------------------------------------------------------------------------------------------
+
+    def _path(self, owner: str, conversation: str) -> Path | None:
+        if not _OWNER.fullmatch(owner) or not _ID.fullmatch(conversation):
+            return None
+        return self._home / "conversations" / owner / f"{conversation}.json"
+
+    def _read(self, owner: str, conversation: str) -> dict[str, Any] | None:
+        """Returns a conversation; one that is missing or damaged counts as none."""
+        path = self._path(owner, conversation)
+        if path is None:
+            return None
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            return kept if isinstance(kept["title"], str) and isinstance(kept["answers"], list) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _write(self, owner: str, conversation: str, title: str, answers: Sequence[object]) -> None:
+        """Writes beside the file, then swaps."""
+        path = self._path(owner, conversation)
+        if path is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump({"title": title[:_LONGEST_TITLE], "answers": list(answers)}, file, ensure_ascii=False)
+        os.replace(name, path)
