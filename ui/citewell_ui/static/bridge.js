@@ -249,7 +249,11 @@
   }
 
   function closeMenus(except = null) {
-    for (const menu of all(".citewell details.menu[open]")) if (menu !== except) menu.open = false;
+    for (const menu of all(".citewell details.menu[open]")) {
+      if (menu === except) continue;
+      menu.open = false;
+      open.set(menu.id, false); // the toggle event comes after the page may have been drawn again
+    }
   }
 
   document.addEventListener("submit", (event) => {
