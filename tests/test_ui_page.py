@@ -193,8 +193,8 @@ def test_feedback_is_kept_with_the_answer(handlers, host):
     "form, suffix, inside",
     [
         ("markdown", ".md", "[1] HoneyMap"),
-        ("bibtex", ".bib", "@misc{honeymap,"),
-        ("csl-json", ".csl.json", '"id": "honeymap"'),
+        ("bibtex", ".bib", "@misc{"),
+        ("csl-json", ".csl.json", '"title": "HoneyMap'),
         ("json", ".json", '"sentences"'),
     ],
 )

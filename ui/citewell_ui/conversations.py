@@ -44,6 +44,7 @@ CREATE TABLE turns(
 """
 _NEXT_USE = "(SELECT ifnull(max(used), 0) + 1 FROM conversations)"
 
+Answers = list[Answer]  # named here, since `list` is a method of the store
 T = TypeVar("T")
 
 
@@ -131,9 +132,7 @@ class ConversationStore:
             if not 0 <= turn_index <= len(numbers):
                 raise UsageError(f"No turn {turn_index} in a conversation of {len(numbers)}. Open it again.")
             for number in numbers[turn_index:]:
-                connection.execute(
-                    "DELETE FROM turns WHERE conversation = ? AND number = ?", (row, number)
-                )
+                connection.execute("DELETE FROM turns WHERE conversation = ? AND number = ?", (row, number))
             self._add(connection, row, answers)
             return True
 
@@ -155,13 +154,13 @@ class ConversationStore:
 
         return self._read(work, [])
 
-    def open(self, id: str, owner: str) -> list[Answer]:
+    def open(self, id: str, owner: str) -> Answers:
         """Returns the answers of a conversation, oldest first; none where the owner has no such one.
 
         A turn that another version of Citewell wrote, and this one cannot read, is left out.
         """
 
-        def work(connection: sqlite3.Connection) -> list[Answer]:
+        def work(connection: sqlite3.Connection) -> Answers:
             row = _row(connection, id, owner)
             return [] if row is None else [answer for _, answer in _turns(connection, row)]
 
@@ -208,9 +207,7 @@ class ConversationStore:
             (_title(first.question) if first else "", row),
         )
 
-    def _change(
-        self, conversation: str, owner: str, work: Callable[[sqlite3.Connection, int], bool]
-    ) -> bool:
+    def _change(self, conversation: str, owner: str, work: Callable[[sqlite3.Connection, int], bool]) -> bool:
         """Returns what `work` returns for the row of a conversation; False where the owner has no such one."""
 
         def found(connection: sqlite3.Connection) -> bool:

@@ -66,19 +66,20 @@ class Feedback:
     def _append(self, line: bytes) -> None:
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)  # others have no business in it
         with os.fdopen(handle, "r+b", buffering=0) as file:
-            end = _end(file)
+            end, unfinished = _end(file)
+            line = b"\n" + line if unfinished else line
             if end + len(line) > self._limit:
                 raise CollectionError(
                     f"The feedback in {self._path} has reached {self._limit:,} bytes. Move the file away."
                 )
             try:
+                file.truncate(end)
                 file.seek(end)
                 _write_all(file, line)
                 os.fsync(file.fileno())
             except OSError:
                 file.truncate(end)
                 raise
-            file.truncate(end + len(line))
 
 
 def _case(answer: Answer, rating: Rating | None, comment: str, now: datetime) -> dict[str, object]:
@@ -101,8 +102,11 @@ def _case(answer: Answer, rating: Rating | None, comment: str, now: datetime) ->
     }
 
 
-def _end(file: BinaryIO) -> int:
-    """Returns where the next line begins; the rest of one that a crash cut off will be written over."""
+def _end(file: BinaryIO) -> tuple[int, bool]:
+    """Returns where to go on writing, and whether the line before it lacks its end.
+
+    What a crash left of a line is given up; a whole one without its end was edited by hand.
+    """
     size = file.seek(0, os.SEEK_END)
     start, tail = size, b""
     while start > 0 and b"\n" not in tail:
@@ -110,7 +114,12 @@ def _end(file: BinaryIO) -> int:
         start -= step
         file.seek(start)
         tail = file.read(step) + tail
-    return start + tail.rfind(b"\n") + 1
+    last = tail[tail.rfind(b"\n") + 1 :]
+    try:
+        json.loads(last)
+    except ValueError:
+        return size - len(last), False
+    return size, True
 
 
 def _write_all(file: BinaryIO, line: bytes) -> None:

@@ -81,20 +81,28 @@ class Records:
         return found
 
     def judge(self, answer: Answer, thumb: str, comment: str = "") -> None:
-        """Notes what a reader said of an answer, as a case of the eval suite that a person has yet to look at."""
+        """Notes what a reader said of an answer, as a case of `citewell_eval.cases` with more fields.
+
+        The papers and quotes of an answer that was liked are what a right one has to have. What was wrong with another
+        a person has to say: the case only holds that there is an answer.
+        """
+        liked = thumb == "up"
         case = {
             "id": f"feedback-{datetime.now(UTC):%Y%m%dT%H%M%S%f}",
             "question": answer.standalone_question,
             "kind": "feedback",
-            "answerable": None,
-            "papers": list(dict.fromkeys(citation.title for citation in answer.citations)),
-            "facts": [],
+            "answerable": not (liked and answer.abstained),
+            "papers": list(dict.fromkeys(c.title for c in answer.citations)) if liked else [],
+            "facts": [[citation.quote] for citation in answer.citations] if liked else [],
             "tags": [thumb] if thumb else [],
             "comment": comment,
             "answer": answer.to_dict(),
         }
+        line = json.dumps(case, ensure_ascii=False) + "\n"
         with self._lock, (self._home / "feedback.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(case, ensure_ascii=False) + "\n")
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
 
     # --- files -------------------------------------------------------------------------------------------
 
