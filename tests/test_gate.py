@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
@@ -127,3 +128,8 @@ def test_a_coined_name_of_no_paper_is_a_stranger(question, stranger):
     evidence = make([("DriftNet for sand", 1.0, [("DriftNet drifts.", 1.0)])])
     unknown = frozenset(analyse(question).stems) - {"driftnet"}
     assert names_a_stranger(analyse(question), dataclasses.replace(evidence, unknown=unknown)) is stranger
+
+
+def test_the_denial_of_a_word_that_most_papers_hold_denies_no_premise():
+    common = replace(DRIFT, weights={**DRIFT.weights, "label": 0.05})
+    assert contradiction(analyse("Why does DriftNet need labels for sand?"), common) is None

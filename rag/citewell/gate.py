@@ -203,16 +203,23 @@ _OPPOSITES: Sequence[tuple[str, str]] = (
 )
 
 
+_TELLING = 0.15  # the rarity from which a word tells what a question is about: not "model", but "tune"
+
+
 def contradiction(question: Question, evidence: Evidence) -> SentenceEvidence | None:
     """Returns a sentence of the best paper that denies what the question takes for granted, if one plainly does.
 
     Only questions that assert something ("Why does X need Y?") are looked at, only the best paper is read, and a
-    denial counts only when it governs a word of the question that is not in the paper's title.
+    denial counts only when it governs a telling word of the question that is not in the paper's title.
     """
     if not question.asserts:
         return None
     paper = evidence.papers[0]
-    asked = [stem for stem in question.stems if stem not in paper.title_stems and len(stem) > 3]
+    asked = [
+        stem
+        for stem in question.stems
+        if stem not in paper.title_stems and len(stem) > 3 and evidence.weights.get(stem, 0.0) >= _TELLING
+    ]
     if coverage(question.stems, paper.stems, evidence.weights) < 0.5:
         return None
     for sentence in sorted(evidence.of(0), key=lambda s: -s.score):
