@@ -279,7 +279,7 @@
     const data = button.dataset;
     const turn = button.closest(".turn");
     if (data.card) openSource(button, event.detail === 0);
-    else if (data.paper) openPaper(data.paper, turn.dataset.turn);
+    else if (data.paper && turn) openPaper(data.paper, turn.dataset.turn);
     else if (data.sentence) toSentence(data.sentence);
     else if (data.back) back();
     else if (data.copy !== undefined) copy(button);
