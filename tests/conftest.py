@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import network_guard
 import pytest
+from shared_data import shared_dir
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
@@ -31,17 +32,6 @@ def _offline() -> Iterator[None]:
     attempts = network_guard.take_attempts()
     if attempts:
         pytest.fail("Tried to leave this machine: " + "; ".join(attempts), pytrace=False)
-
-
-def shared_dir() -> Path:
-    """Returns the development data, `../shared`; without it a test is skipped, and fails in CI."""
-    folder = Path(__file__).parents[2] / "shared"
-    if folder.is_dir():
-        return folder
-    reason = f"No development data at {folder}. Put `shared` beside the checkout."
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

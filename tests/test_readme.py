@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import shared_dir
+from shared_data import shared_dir
 
 README = Path(__file__).parents[1] / "README.md"
 WILDCARDS = {"…", "..."}
