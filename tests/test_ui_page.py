@@ -192,15 +192,15 @@ def test_feedback_is_kept_with_the_answer(handlers, host):
 @pytest.mark.parametrize(
     "form, suffix, inside",
     [
-        ("markdown", ".md", "[1] HoneyMap"),
+        ("markdown", ".md", "HoneyMap"),
         ("bibtex", ".bib", "@misc{"),
-        ("csl-json", ".csl.json", '"title": "HoneyMap'),
+        ("csl", ".csl.json", '"title": "HoneyMap'),
         ("json", ".json", '"sentences"'),
     ],
 )
 def test_an_answer_and_a_conversation_are_exported(handlers, form, suffix, inside):
     session = ask(handlers, Session(), QUESTION)["session"]
     file = handlers.act(session, happening(action="export", turn="t1", value=form))["file"]
-    assert (file["name"], inside in file["text"]) == ("what-does-honeymap-do" + suffix, True)
+    assert (file["name"], inside in file["text"]) == ("citewell-what-does-honeymap-do" + suffix, True)
     assert handlers.act(session, happening(action="export-conversation", value=form))["file"] == file
     assert "file" not in handlers.act(session, happening(action="export", turn="t1", value="../etc/passwd"))

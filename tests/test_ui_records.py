@@ -81,14 +81,14 @@ def test_many_may_write_at_once(records, tmp_path):
 
 def test_what_was_liked_is_a_case_that_holds_its_papers_and_quotes(records, tmp_path):
     records.judge(ANSWER, "up")
-    records.judge(ANSWER, "down", "It names the wrong paper.")
+    records.judge(ANSWER, "down", "It names the wrong paper.\u2028Twice.")
     liked, disliked = load_cases(tmp_path / "feedback.jsonl")
     assert (liked.answerable, liked.papers) == (True, ("FreeNoise", "FreeLong"))
     assert liked.states_facts([citation.quote for citation in ANSWER.citations])
     assert not liked.states_facts(["something else"])
     assert (disliked.papers, disliked.facts) == ((), ())
     kept = [json.loads(line) for line in (tmp_path / "feedback.jsonl").read_text().splitlines()]
-    assert (kept[1]["comment"], kept[1]["tags"]) == ("It names the wrong paper.", ["down"])
+    assert (kept[1]["comment"], kept[1]["tags"]) == ("It names the wrong paper.\u2028Twice.", ["down"])
     assert kept[0]["answer"] == json.loads(json.dumps(ANSWER.to_dict()))
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 import gradio as gr
-from citewell import Assistant, Paper
+from citewell import Answer, Assistant, Paper
 from citewell.author import Stop
 from citewell.chat import describe, example_questions
 from citewell.library import Filters
@@ -18,7 +18,7 @@ from citewell.library import Filters
 from citewell_ui import render
 from citewell_ui.asking import MOST_SOURCES, Choices, Running, Session, ask, papers_of, refused, reopened
 from citewell_ui.controls import options
-from citewell_ui.exporting import FORMATS, exported
+from citewell_ui.export import MEDIA_TYPES, Kind, export
 from citewell_ui.history import listing
 from citewell_ui.host import Host
 from citewell_ui.limits import Limiter
@@ -207,13 +207,14 @@ class Handlers:
             session.turn(detail.get("turn", "")),
         )
         answer = turn.answer if turn else None
-        if action == "export-conversation" and value in FORMATS and session.answers:
+        kind = next((kind for kind in MEDIA_TYPES if kind == value), None)
+        if action == "export-conversation" and kind and session.answers:
             papers = {key: paper for turn in session.turns for key, paper in self._papers(turn).items()}
-            return _told(file=exported(session.answers, papers, value))
+            return _told(file=_file(kind, session.answers, papers))
         if turn is None or answer is None:
             return _told()
-        if action == "export" and value in FORMATS:
-            return _told(file=exported((answer,), self._papers(turn), value))
+        if action == "export" and kind:
+            return _told(file=_file(kind, (answer,), self._papers(turn)))
         if action == "feedback" and value in _THUMBS:
             self._records.judge(answer, value)
         elif action == "comment":
@@ -320,6 +321,11 @@ class Handlers:
     def _papers(self, turn: Turn) -> Mapping[str, Paper]:
         assistant = self._collection() if turn.answer or turn.reading else None
         return papers_of(assistant, turn) if assistant else {}
+
+
+def _file(kind: Kind, answers: Sequence[Answer], papers: Mapping[str, Paper]) -> dict[str, str]:
+    name, text = export(kind, answers, papers)
+    return {"name": name, "type": MEDIA_TYPES[kind], "text": text}
 
 
 def _told(**what: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

@@ -98,7 +98,7 @@ class Records:
             "comment": comment,
             "answer": answer.to_dict(),
         }
-        line = json.dumps(case, ensure_ascii=False) + "\n"
+        line = json.dumps(case) + "\n"  # escaped, for some characters end a line for some readers
         with self._lock, (self._home / "feedback.jsonl").open("a", encoding="utf-8") as file:
             file.write(line)
             file.flush()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from citewell import Paper
 
 from citewell_ui.export import names
-from citewell_ui.export.references import address, arxiv_id, identifier, line
+from citewell_ui.export.references import address, arxiv_id, line
 from citewell_ui.export.tex import to_unicode
 
 
@@ -26,7 +26,7 @@ def _item(paper: Paper) -> dict[str, object]:
         "issued": {"date-parts": [[paper.year]]} if paper.year else None,
         "archive": "arXiv" if eprint else None,
         "archive_location": eprint,
-        "DOI": identifier(paper.doi),
+        "DOI": line(paper.doi or ""),
         "URL": address(paper.url),
     }
     return {name: value for name, value in item.items() if value}

@@ -66,7 +66,7 @@ def _references(answer: Answer, papers: Mapping[str, Paper], level: str) -> Iter
 def _reference(citation: Citation, paper: Paper) -> str:
     parts = [f"\\[{citation.number}\\] {escape(paper.title)}"]
     if paper.authors:
-        parts.append(escape(", ".join(paper.authors)))
+        parts.append(escape("; ".join(paper.authors)))
     if paper.year:
         parts.append(str(paper.year))
     url = address(paper.url)

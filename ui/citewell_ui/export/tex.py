@@ -17,24 +17,26 @@ from pylatexenc.latexencode import (
 # As Pandoc reads dollars, so that "$5 or $10" is no formula. https://pandoc.org/MANUAL.html#math
 _FORMULA = re.compile(r"(?<!\\)\$(?![\s$])([^$]*[^\s$\\])\$(?!\d)|\\\((.+?)\\\)")
 _MACRO = re.compile(r"\\([A-Za-z]+|.)", re.DOTALL)
-# Accents such as \"o and \v{s}, and escapes such as \&, which titles from TeX sources are full of.
-_ACCENT = re.compile(
-    r"""\\["'`^~=.]\s*(?:\{\\?[A-Za-z]\}|\\[ij](?![A-Za-z])|[A-Za-z])|\\[cvuHkrdb]\s*\{[A-Za-z]\}|\\[&%_$#]"""
-)
+# Accents such as \"o, {\"o} and \v{s}, letters such as {\l}, and escapes such as \&, which titles often hold.
+_LETTER = r"""\\["'`^~=.]\s*(?:\{\\?[A-Za-z]\}|\\[ij](?![A-Za-z])|[A-Za-z])|\\[cvuHkrdb]\s*\{[A-Za-z]\}"""
+_NOTATION = re.compile(rf"\{{(?:{_LETTER}|\\(?:l|L|o|O|ss|ae|AE|oe|OE|aa|AA|i|j))\}}|{_LETTER}|\\[&%_$#]")
 _SAFE = frozenset(
-    "arccos arcsin arctan arg bar big Big bigg Bigg bigl bigr binom boldsymbol cal cdots cfrac check cos cosh cot "
-    "ddot deg det dfrac dim displaystyle dot dots exp frac gcd hat hom inf ker langle lceil ldots left lfloor lg lim "
-    "liminf limsup ln log lvert lVert mathbb mathbf mathcal mathfrak mathit mathrm mathscr mathsf mathtt max mid min "
-    "mod operatorname overline pmod Pr quad qquad rangle rceil rfloor right rvert rVert sec sin sinh sqrt sup tan "
-    "tanh text textbf textit textrm textstyle tfrac tilde underline underset overset varepsilon vec widehat "
+    "arccos arcsin arctan arg ast bar big Big bigg Bigg bigl bigr bf binom boldsymbol cal cdots cfrac check "
+    "colon cos cosh cot ddot deg det dfrac dim displaystyle div dot dots downarrow emptyset exp frac gcd ge "
+    "gets hat hom iff implies inf ker land langle lbrace lceil ldots le left leftarrow lfloor lg lim "
+    "liminf limits limsup ln lnot log lor lvert lVert mathbb mathbf mathcal mathfrak mathit mathrm "
+    "mathscr mathsf mathtt max mbox mid min mod ne neg operatorname overline overset pmod Pr prime qquad quad "
+    "rangle rbrace rceil rfloor right rm rightarrow rvert rVert sec setminus sin sinh sqrt sup tan tanh text "
+    "textbf textit textrm textstyle tfrac tilde to underline underset uparrow varepsilon vec vert widehat "
     "widetilde".split()
-) | frozenset(",;:!|{} ")
+) | frozenset(",;:!| ")
+_UNSAFE = frozenset({"hspace", "kern", "mathchar"})  # they are in pylatexenc's table of characters
 _LETTERS_KEPT = r"[\u0400-\u052f]+"  # TeX prints these in UTF-8; the macros for them need fonts seldom loaded
 
 
 def to_unicode(text: str) -> str:
     r"""Returns the text with TeX's accents and escapes as characters: `\"o` is `ö`."""
-    return _ACCENT.sub(lambda found: _decoder().latex_to_text(found[0]), text)
+    return _NOTATION.sub(lambda found: _decoder().latex_to_text(found[0]), text)
 
 
 def to_tex(text: str) -> str:
@@ -59,8 +61,6 @@ def _is_mathematics(formula: str) -> bool:
     return (
         all(macro in _macros() for macro in _MACRO.findall(formula))
         and not re.search(r"[%#&$\\]|\^\^", without)
-        and "\\{" not in formula  # BibTeX counts these braces as well
-        and "\\}" not in formula
         and _balances(without)
     )
 
@@ -78,9 +78,8 @@ def _balances(text: str) -> bool:
 def _macros() -> frozenset[str]:
     """Returns the macros of a formula that only print something: those of characters, and the common others."""
     known = get_builtin_uni2latex_dict().values()
-    return _SAFE | {macro for tex in known for macro in _MACRO.findall(tex) if len(macro) > 1} - {
-        "ensuremath"
-    }
+    found = {macro for tex in known for macro in _MACRO.findall(tex) if len(macro) > 1}
+    return _SAFE | found - _UNSAFE
 
 
 @lru_cache(maxsize=1)
@@ -97,7 +96,9 @@ def _in_text() -> UnicodeToLatexEncoder:
         UnicodeToLatexConversionRule(RULE_REGEX, [(re.compile(_LETTERS_KEPT), r"\g<0>")]),
         "defaults",
     ]
-    return UnicodeToLatexEncoder(conversion_rules=rules, unknown_char_warning=False)
+    return UnicodeToLatexEncoder(
+        conversion_rules=rules, replacement_latex_protection="braces-almost-all", unknown_char_warning=False
+    )
 
 
 @lru_cache(maxsize=1)

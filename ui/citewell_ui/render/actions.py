@@ -8,7 +8,7 @@ from citewell_ui.render.escape import attributes, text
 from citewell_ui.render.icons import icon
 from citewell_ui.turns import Turn
 
-EXPORTS = {"markdown": "Markdown", "bibtex": "BibTeX", "csl-json": "CSL-JSON", "json": "Answer as JSON"}
+EXPORTS = {"markdown": "Markdown", "bibtex": "BibTeX", "csl": "CSL-JSON", "json": "Answer as JSON"}
 
 
 def actions(turn: Turn, answer: Answer) -> str:
