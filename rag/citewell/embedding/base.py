@@ -79,8 +79,6 @@ class TokenEmbedder(Protocol):
     def embed_tokens(self, text: str) -> TokenVectors:
         """Return the token vectors of one text."""
 
-    def __hash__(self) -> int: ...  # by identity, so that what was read of a text can be kept
-
 
 def unit_rows(rows: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return the rows scaled to length 1; a row of zeros stays zero."""

@@ -65,8 +65,8 @@ class MiniLM:
         self._threads = threads or _usable_cpus()
         self._lock = threading.Lock()
         self._loaded: _Model | None = None
-        # A question is embedded as a whole and token by token: one run serves both.
-        self._read = lru_cache(maxsize=16)(self._read_short)
+        # A question is embedded as a whole and token by token, and the sentences of an answer share their evidence.
+        self._read = lru_cache(maxsize=512)(self._read_short)
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one unit vector a text, shape (n, 384); a text is read up to 512 tokens.

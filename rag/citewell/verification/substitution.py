@@ -22,7 +22,6 @@ from citewell.citations import Source
 from citewell.embedding.base import TokenEmbedder, TokenVectors
 from citewell.text import STOPWORDS, fold, is_number, stem, words
 from citewell.types import Span
-from citewell.verification import support
 
 # Both from eval/datasets/paraphrases-dev.jsonl and SciFact's supported claims, see citewell_eval.paraphrases.
 _COPIED = 0.65  # the least share of a sentence's content words that its evidence has
@@ -133,8 +132,8 @@ def problem(
     foreign = _foreign(sentence, quoted, sources)
     if not foreign:
         return None
-    theirs = np.concatenate([support.tokens(embedder, text).vectors for text in quoted])
-    ours = support.tokens(embedder, sentence)
+    theirs = np.concatenate([embedder.embed_tokens(text).vectors for text in quoted])
+    ours = embedder.embed_tokens(sentence)
     odd = []
     for place in foreign:
         word = sentence[place.start : place.end]

@@ -115,7 +115,7 @@ def prepare(
         for text in (title_sentence(source.paper.title), *spans):
             if ended():
                 return
-            tokens(tokenizer, text)
+            tokenizer.embed_tokens(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def observe(
     shared = np.array([_share(claim.about, reading.about) for reading in readings])
     vectors = [source.vectors for source in sources if source.vectors is not None]
     tokenizer = _token_model(embedder) if len(vectors) == len(sources) and texts else None
-    if tokenizer is not None and not len(tokens(tokenizer, sentence).vectors):
+    if tokenizer is not None and not len(tokenizer.embed_tokens(sentence).vectors):
         tokenizer = None
     cosines = np.zeros(len(texts))
     if tokenizer is not None and embedder is not None:
@@ -172,9 +172,9 @@ def observe(
         near = cosines[quoted] if any(quoted) else cosines
         content["best_cosine"] = float(near.max())
         content["mean_cosine"] = float(np.sort(cosines)[::-1][:3].mean())
-        read = [tokens(tokenizer, text).vectors for text in (*titles, *_whole(evidence, texts))]
+        read = [tokenizer.embed_tokens(text).vectors for text in (*titles, *_whole(evidence, texts))]
         theirs = np.concatenate(read)
-        content |= _interaction(sentence, claim, held.about, known, tokens(tokenizer, sentence), theirs)
+        content |= _interaction(sentence, claim, held.about, known, tokenizer.embed_tokens(sentence), theirs)
     missing = [claim.words[place] for place in claim.content if claim.stems[place] not in held.about]
     return Observed(
         content,
@@ -260,12 +260,6 @@ def _within(tokens: TokenVectors, start: int, end: int) -> NDArray[np.bool_]:
     first, last = tokens.offsets[:, 0], tokens.offsets[:, 1]
     inside: NDArray[np.bool_] = (last > first) & (first >= start) & (last <= end)
     return inside
-
-
-@lru_cache(maxsize=512)
-def tokens(embedder: TokenEmbedder, text: str) -> TokenVectors:
-    """Returns token vectors; the sentences of an answer mostly share their evidence."""
-    return embedder.embed_tokens(text)
 
 
 # --- polarity --------------------------------------------------------------------------------------------
