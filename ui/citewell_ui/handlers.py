@@ -40,6 +40,7 @@ class Parts:
     selection: gr.State
     lit: gr.State
     header: gr.HTML
+    welcome: gr.HTML
     earlier: gr.HTML
     latest: gr.HTML
     before: gr.HTML
@@ -62,7 +63,8 @@ class Parts:
     @property
     def view(self) -> list[gr.State | gr.HTML]:
         """What shows the conversation."""
-        return [self.session, self.earlier, self.latest, self.before, self.evidence, self.channel, self.lit]
+        turns = [self.welcome, self.earlier, self.latest, self.before, self.evidence]
+        return [self.session, *turns, self.channel, self.lit]
 
     @property
     def drawer(self) -> list[gr.HTML | gr.Textbox | gr.Button]:
@@ -100,20 +102,20 @@ class Handlers:
         """Shows the conversation that the address names, or what can be asked; the page does not wait for it."""
         parts = self._parts
         if not self._host.ready:
-            yield {parts.latest: render.empty("", (), self._host.engines[0].name, False)}
+            yield {parts.welcome: render.empty("", (), self._host.engines[0].name, False)}
         session = self._addressed(request)
-        yield {**self._view(session), **self._drawer(session, request), **self._offered()}
-        if not session.turns and self._collection() is not None:
+        # Somebody may have asked by now: without a conversation to show, the one that has begun is left alone.
+        shown = self._view(session) if session.turns else {parts.welcome: self._empty()}
+        yield {**shown, **self._drawer(session, request), **self._offered()}
+        if self._collection() is not None:
             self._find_examples()
-            yield {parts.latest: self._empty()}
+            yield {parts.welcome: self._empty()}
 
-    def grown(self, session: Session) -> Update:
+    def grown(self) -> Update:
         """Shows what the collection holds after papers were added."""
         shown = self._offered()
-        if not session.turns:
-            self._find_examples()
-            shown[self._parts.latest] = self._empty()
-        return shown
+        self._find_examples()
+        return {**shown, self._parts.welcome: self._empty()}
 
     def _offered(self) -> Update:
         """Returns what the header and the filters say about the collection; waits until it is open."""
@@ -264,8 +266,8 @@ class Handlers:
         parts = self._parts
         shown: Update = {parts.session: session, parts.channel: _told(conversation=session.conversation)}
         if not session.turns:
-            nothing = dict.fromkeys((parts.earlier, parts.before, parts.evidence), "")
-            return {**shown, **nothing, parts.latest: self._empty(), parts.lit: ()}
+            nothing = dict.fromkeys((parts.earlier, parts.latest, parts.before, parts.evidence), "")
+            return {**shown, **nothing, parts.welcome: self._empty(), parts.lit: ()}
         *before, last = [(turn, self._papers(turn)) for turn in session.turns]
         shown[parts.earlier] = "".join(render.turn(turn, papers) for turn, papers in before)
         shown[parts.before] = "".join(render.evidence(turn, papers) for turn, papers in before)

@@ -67,7 +67,7 @@ def build(host: Host) -> gr.Blocks:
         with gr.Tabs(elem_id="cw-tabs"):
             with gr.Tab("Ask", id="ask"), gr.Row(elem_id="cw-panes"):
                 with gr.Column(scale=6, min_width=320, elem_id="cw-left"):
-                    earlier, latest = _html("cw-earlier"), _html("cw-latest")
+                    welcome, earlier, latest = map(_html, ("cw-welcome", "cw-earlier", "cw-latest"))
                     composer = _composer(host, selection)
                 with gr.Column(scale=5, min_width=320, elem_id="cw-right"):
                     before = _html("cw-evidence-before")
@@ -83,12 +83,18 @@ def build(host: Host) -> gr.Blocks:
             "header": header,
             "channel": told,
         }
-        turns: dict[str, Any] = {"earlier": earlier, "latest": latest, "before": before, "evidence": evidence}
+        turns: dict[str, Any] = {
+            "welcome": welcome,
+            "earlier": earlier,
+            "latest": latest,
+            "before": before,
+            "evidence": evidence,
+        }
         parts = Parts(**shown, **turns, **history, **composer)
         handlers = Handlers(host, parts, questions)
         _wire(blocks, handlers, parts)
         drawer.click(None, js=_OPEN_DRAWER)
-        collection.added.change(handlers.grown, session, [header, parts.latest, *parts.settings], **_PRIVATE)
+        collection.added.change(handlers.grown, None, [header, welcome, *parts.settings], **_PRIVATE)
         add_api(host, questions)
     blocks.queue(max_size=MAX_QUEUED, default_concurrency_limit=AT_ONCE)
     return blocks
