@@ -249,11 +249,8 @@
   }
 
   function closeMenus(except = null) {
-    for (const menu of all(".citewell details.menu[open]")) {
-      if (menu === except) continue;
-      menu.open = false;
-      open.set(menu.id, false); // the toggle event comes after the page may have been drawn again
-    }
+    // The map is told too, for the toggle event comes after the page may have been drawn again.
+    for (const menu of all(".citewell details.menu[open]")) if (menu !== except) open.set(menu.id, menu.open = false);
   }
 
   document.addEventListener("submit", (event) => {
@@ -387,8 +384,9 @@
     }
     for (const [part, label] of [["submit", "Ask"], ["stop", "Stop"]]) // Gradio gives its buttons no name
       for (const button of all(`#cw-question .${part}-button:not([aria-label])`)) button.setAttribute("aria-label", label);
-    const theme = remembered();
-    if (theme && document.body.classList.contains("dark") !== (theme === "dark")) setTheme(theme === "dark", false);
+    const dark = remembered() ? remembered() === "dark" : document.body.classList.contains("dark");
+    const told = all("[data-theme-toggle]").every((button) => button.getAttribute("aria-pressed") === String(dark));
+    if (!told || document.body.classList.contains("dark") !== dark) setTheme(dark, false);
     if (answering) follow(isNew && turns.length > 1);
   }
 
