@@ -11,7 +11,7 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hash
 export CORPUS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup chat test lint types lock clean
+.PHONY: help setup chat test browser lint types lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s%s\n", $$1, $$2 }' Makefile
@@ -37,7 +37,10 @@ chat: $(STAMP) ## Chat in a browser tab (CORPUS=FOLDER reads that folder first, 
 	@$(VENV)/bin/citewell chat $${CORPUS:+--corpus "$$CORPUS"} $(ARGS)
 
 test: $(STAMP) ## Run the tests (ARGS="-k gate" is handed to pytest)
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+
+browser: $(STAMP) ## Test the chat in Debian's chromium; screenshots go to build/screenshots
+	@$(VENV)/bin/python -m pytest -m browser tests/browser $(ARGS)
 
 lint: $(STAMP) ## Check style and formatting
 	@$(VENV)/bin/python -m ruff check $(ARGS) .

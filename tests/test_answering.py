@@ -118,9 +118,12 @@ def test_a_repeated_sentence_is_shown_once_and_numbers_have_no_gap(ask):
 
 def test_a_model_that_fails_midway_leaves_what_was_verified(ask):
     answer, _ = ask([line(TRUE), GenerationError("The stream broke off.", "truncated")])
-    assert [s.text for s in answer.sentences] == [TRUE]
+    assert (answer.sentences[0].text, answer.sentences[0].verdict) == (TRUE, "verified")
+    assert {s.verdict for s in answer.sentences[1:]} == {"quoted"}
     assert answer.incomplete and answer.error == "The stream broke off."
-    assert answer.notice == "The answer is incomplete. The stream broke off."
+    assert answer.notice == "The answer is incomplete. The stream broke off. Verbatim quotes follow."
+    quotes = [citation.quote for citation in answer.citations]
+    assert len(quotes) == len(set(quotes))
 
 
 def test_a_model_that_fails_at_once_is_replaced_by_quotes(ask):
@@ -162,9 +165,11 @@ def test_events_come_one_by_one_and_agree_with_the_answer(folder):
     with Assistant.open(folder, model=model, answer_cache=0) as assistant:
         events = list(assistant.stream(QUESTION))
     kinds = [type(event) for event in events]
-    assert kinds == [Retrieved, SentenceReady, SentenceRejected, Failed, Done]
+    assert kinds[:4] == [Retrieved, SentenceReady, SentenceRejected, Failed] and kinds[-1] is Done
     answer = events[-1].answer
-    assert events[1].sentence == answer.sentences[0] and events[1].citations == answer.citations
+    ready = [event for event in events if isinstance(event, SentenceReady)]
+    assert tuple(event.sentence for event in ready) == answer.sentences
+    assert tuple(citation for event in ready for citation in event.citations) == answer.citations
     assert events[2].rejected == answer.rejected[0] and events[3].message == answer.error
 
 

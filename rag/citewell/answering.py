@@ -45,7 +45,8 @@ def write(
 ) -> Iterator[Written]:
     """Yields what a model writes and, where nothing of it stands, verbatim quotes.
 
-    A model that says that the sources hold no answer, and nothing else, is believed: then there is no answer.
+    A model that says that the sources hold no answer, and nothing else, is believed: then there is no answer. Where a
+    model fails before it has finished, quotes follow what stands.
 
     Args:
         author: the model at work.
@@ -53,21 +54,28 @@ def write(
         shown: what it may answer from.
         quoted: drafts the quotes.
     """
-    standing = spoken = 0
+    standing: list[Draft] = []
+    spoken = failed = False
     for written in author.write(question, shown):
-        spoken += 1
-        standing += isinstance(written, Draft)
+        spoken, failed = True, failed or isinstance(written, Failed)
+        standing += [written] if isinstance(written, Draft) else []
         yield written
-        if standing == MOST:
+        if len(standing) == MOST:
             return
     if not standing and (spoken or not author.declined):
         yield from quoted()
+    elif failed and not author.stopped:
+        said = {quote.text for draft in standing for quote in draft.quotes}
+        yield from (draft for draft in quoted() if said.isdisjoint(quote.text for quote in draft.quotes))
 
 
 def notice(author: Author, sentences: Sequence[Sentence], error: str | None) -> str | None:
     """Returns in one line what a reader should know about how a model's answer came about."""
-    if error is not None and any(sentence.verdict == "verified" for sentence in sentences):
-        return f"The answer is incomplete. {error}"
+    verdicts = {sentence.verdict for sentence in sentences}
+    if error is not None and "verified" in verdicts:
+        return f"The answer is incomplete. {error}" + (
+            " Verbatim quotes follow." if "quoted" in verdicts else ""
+        )
     if not sentences:
         return error
     if sentences[0].verdict == "verified":

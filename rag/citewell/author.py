@@ -122,6 +122,11 @@ class Author:
             _LEAST_ROOM, min(settings.source_tokens, context - settings.max_answer_tokens - _INSTRUCTIONS)
         )
 
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody ended the answer."""
+        return self._stop.is_set
+
     def bill(self) -> dict[str, float]:
         """Returns what the answer has consumed; `cost_usd` where the model's price is known."""
         usage, price = self.usage, cost(self.name, self.usage)

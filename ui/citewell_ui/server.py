@@ -42,6 +42,7 @@ _PORTS = 100  # tried after the default one
 _SHORTEST_PASSWORD = 12  # characters
 _GRACE = 0  # seconds that open streams are given when the server ends; a tab never ends its own
 _SWEEP = (3_600, 24 * 3_600)  # seconds: how often old uploads are looked for, and when one is old
+_SESSIONS = 300  # states kept; every call of the API begins one, which Gradio would keep for 10,000 of them
 # What Gradio reads from the environment. It sends nothing out, and does not sum up after every event, by pandas,
 # how long the events before it took.
 GRADIO = {
@@ -129,6 +130,7 @@ def application(host: Host, blocks: gr.Blocks, access: Access, folder: Path) -> 
     for path in ("/favicon.svg", "/favicon.ico"):
         app.add_api_route(path, lambda: Response(assets.favicon(), media_type="image/svg+xml"))
     blocks.delete_cache = _SWEEP
+    blocks.state_session_capacity = _SESSIONS
     gr.mount_gradio_app(
         app,
         blocks,
