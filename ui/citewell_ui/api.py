@@ -20,6 +20,7 @@ from gradio.events import api
 from citewell_ui.host import Host
 from citewell_ui.limits import AT_ONCE, MAX_QUEUED, QUESTIONS_A_MINUTE, Limiter
 from citewell_ui.security import caller_of, explain
+from citewell_ui.telling import told
 
 TOOLS = frozenset({"ask", "search", "show"})  # an MCP tool returns one result: it cannot stream
 _MOST_RESULTS = 100
@@ -154,7 +155,7 @@ class _Service:
                 while (
                     event := await to_thread.run_sync(next, events, None, abandon_on_cancel=True)
                 ) is not None:
-                    yield event
+                    yield told(event, self._host.local)
             finally:
                 stop.set()
 

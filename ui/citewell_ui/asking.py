@@ -16,6 +16,7 @@ from citewell.types import Done, Event
 
 from citewell_ui.host import Host
 from citewell_ui.security import explain
+from citewell_ui.telling import told
 from citewell_ui.turns import Turn, advance, finished, restored
 
 MOST_SOURCES = 20
@@ -154,7 +155,7 @@ def ask(
             yield session.with_last(turn)
         history = _leaning_on(session.answers, choices.filters.papers)
         for event in choices.assistant(host).stream(question, choices.filters, history, stop=stop):
-            turn = _after(turn, event, stop)
+            turn = _after(turn, told(event, host.local), stop)
             yield session.with_last(turn)
     except Exception as error:
         turn = replace(turn, phase="failed", trouble=explain(error, host.local))

@@ -37,7 +37,7 @@ _COMMONPLACE = frozenset(
     """able abstract achieve achieved achieves achieving across additionally address addressing allow allows
     approach approaches article available based benchmark benchmarks better code compared comprehensive con
     conduct consistently crucial current data dataset datasets demonstrate demonstrates demonstrating despite
-    different diverse does effective effectively effectiveness efficient enable enables enabling end enhance
+    did different diverse does effective effectively effectiveness efficient enable enables enabling end enhance
     enhances ensure et evaluate evaluation existing experiment experimental experiments extensive finally
     findings framework furthermore github given high however https improve improved improvement improvements
     improves improving including increasing introduce introduces key large lead leading leads learn leverage

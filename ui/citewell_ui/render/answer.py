@@ -136,12 +136,15 @@ def _trouble(turn: Turn) -> str:
 
 
 def _notices(answer: Answer) -> str:
-    said = ""
+    said, notice = "", answer.notice or ""
     if answer.error is not None:
         lead = "This answer is incomplete" if answer.sentences else "No answer was completed"
-        said += f'<div class="notice incomplete"><p class="lead">{lead}</p><p>{text(answer.error)}</p></div>'
-    if answer.notice is not None:
-        said += f'<p class="remark">{text(answer.notice)}</p>'
+        why = answer.error
+        if why in notice:  # which says more; nothing is said twice
+            why, notice = notice.removeprefix(f"{lead.replace('This', 'The')}. "), ""
+        said += f'<div class="notice incomplete"><p class="lead">{lead}</p><p>{text(why)}</p></div>'
+    if notice:
+        said += f'<p class="remark">{text(notice)}</p>'
     return said
 
 
