@@ -267,8 +267,5 @@ def test_the_page_before_the_first_question() -> None:
     assert html.one("button", data_action="ask").attributes["data-value"] == "Do cats <sleep>?"
     assert "Opening the collection" in parse(render.empty("", (), "Quotes", False)).text
     assert "no collection yet" in parse(render.empty("", (), "Quotes", True)).text
-    assert "1,234 of 5,000 abstracts" in parse(render.indexing(1234, 5000)).text
-    assert "1,234 abstracts so far" in parse(render.indexing(1234)).text
     assert parse(render.trouble("No <data>.")).one("div", role="alert").text.endswith("No <data>.")
-    assert "3 selected papers" in parse(render.selection_chip(3)).text and render.selection_chip(0) == ""
     assert "532 papers" in parse(render.header("532 papers")).text

@@ -3,8 +3,8 @@
 from citewell_ui.render.actions import EXPORTS
 from citewell_ui.render.answer import turn
 from citewell_ui.render.evidence import evidence
-from citewell_ui.render.states import empty, header, indexing, no_collection, selection_chip, trouble
+from citewell_ui.render.states import empty, header, no_collection, trouble
 
 __all__ = [
-    "EXPORTS", "empty", "evidence", "header", "indexing", "no_collection", "selection_chip", "trouble", "turn",
+    "EXPORTS", "empty", "evidence", "header", "no_collection", "trouble", "turn",
 ]  # fmt: skip

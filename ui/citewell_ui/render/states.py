@@ -53,29 +53,12 @@ def no_collection() -> str:
     return _frame("There is no collection yet", said, button)
 
 
-def indexing(done: int, total: int | None = None) -> str:
-    """Returns what stands there while papers are being added; `total` is None where it is not known."""
-    count = f"{done:,} of {total:,} abstracts" if total else f"{done:,} abstracts"
-    value = attributes(value=done, max=total) if total else ""
-    bar = f'<progress{value} aria-label="Papers added">{count}</progress>'
-    return _frame("Adding papers…", f"{count} so far. Questions are answered from those already in.", bar)
-
-
 def trouble(message: str) -> str:
     """Returns one line about what went wrong with the page as a whole."""
     return (
         '<div class="citewell"><div class="notice trouble" role="alert">'
         f'<p class="lead">The collection cannot be used</p><p>{text(message)}</p></div></div>'
     )
-
-
-def selection_chip(papers: int) -> str:
-    """Returns the note that the next question is about some papers only, with a button that ends it."""
-    said = "1 selected paper" if papers == 1 else f"{papers:,} selected papers"
-    button = (
-        '<button type="button" data-action="clear-selection" aria-label="Ask all papers again">×</button>'
-    )
-    return f'<p class="citewell selection">Asking {said} only {button}</p>' if papers else ""
 
 
 def _frame(heading: str, said: str, more: str = "", busy: bool = False) -> str:
