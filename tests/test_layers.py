@@ -13,9 +13,9 @@ import pytest
 
 PACKAGE = Path(citewell.__file__).parent
 LAYERS: list[set[str]] = [
-    {"errors", "types"},
+    {"errors", "types", "commands"},
     {"settings", "text", "linear"},
-    {"corpus", "prompts", "sample", "chunking"},
+    {"corpus", "prompts", "sample", "chunking", "planted"},
     {"library", "embedding", "store", "llm"},
     {"index", "ingest"},
     {"retriever", "question", "spelling"},

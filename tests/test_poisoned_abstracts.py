@@ -215,15 +215,23 @@ def bench() -> Iterator[Bench]:
 
 
 def check(bench: Bench, poison: Sequence[str], papers: Mapping[str, Paper], orders: Sequence[str]) -> None:
-    """Asks about every poisoned paper; `sources` checks each prompt that arrives."""
-    wrong = []
+    """Asks about every poisoned paper; `sources` checks each prompt that arrives.
+
+    Where a payload without an end runs into the sentence that answers, there is nothing left to answer from.
+    """
+    wrong, refused = [], 0
     for number, payload in enumerate(poison):
         bench.model.says(lambda numbers: "")
         answer = bench.assistant.ask(question(number))
+        if answer.abstained:
+            refused += 1
+            continue
         assert bench.model.asked, answer.text
-        assert len(sources(bench.model.prompts[0])) == answer.coverage.read
+        # A paper that is nothing but a payload is no source.
+        assert 0 < len(sources(bench.model.prompts[0])) <= answer.coverage.read
         wrong += [f"{payload[:70]!r}: {what}" for what in complaints(answer, papers, orders)]
     assert not wrong, "\n".join(wrong)
+    assert refused < len(poison) / 4
 
 
 def test_orders_links_and_forged_sentences_of_an_abstract_are_not_shown(bench: Bench) -> None:

@@ -1,7 +1,8 @@
 """Evidence: the sentences of the best papers, each with what speaks for it as an answer.
 
 Everything here is arithmetic over vectors that retrieval already holds and stems of the sentences; no model
-runs. Weights of the features are fitted by `python -m citewell_eval.fit` and stored in `data/sentences.json`.
+runs. Weights of the features are fitted by `python -m citewell_eval.fit` and stored in `data/sentences.json`. Sentences
+that speak to a reading assistant are no evidence.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from citewell.library import Library
 from citewell.linear import LinearModel, load_model
+from citewell.planted import unplanted
 from citewell.question import Question
 from citewell.retriever import Candidate, Retrieval
 from citewell.text import NUMBER_WORDS, content_stems, words
@@ -64,6 +66,7 @@ class SentenceEvidence:
         cosine: cosine of question and chunk vector (title and sentence), nan without vectors.
         has_number: whether a number stands in it, in digits or words.
         score: how likely it answers, as a logit; only comparable within one question.
+        place: which sentence of its abstract it is, from 0; planted ones count, though they are no evidence.
     """
 
     paper: int
@@ -73,6 +76,7 @@ class SentenceEvidence:
     cosine: float
     has_number: bool
     score: float
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class Evidence:
 
     Attributes:
         papers: the papers read, best first.
-        sentences: all their sentences, in order of paper and position.
+        sentences: all their sentences but planted ones, in order of paper and position.
         weights: rarity of each stem of the question, 0..1; a stem of no paper has 1.
         unknown: stems of the question that occur in no paper.
     """
@@ -102,7 +106,7 @@ class Evidence:
     unknown: frozenset[str]
 
     def of(self, paper: int) -> list[SentenceEvidence]:
-        """Returns the sentences of one paper."""
+        """Returns the sentences of one paper, but for planted ones."""
         return [sentence for sentence in self.sentences if sentence.paper == paper]
 
 
@@ -143,8 +147,8 @@ def score(question: Question, evidence: Evidence) -> Evidence:
         return evidence
     scores = sentence_model().decision(sentence_features(question, evidence))
     scored = tuple(
-        SentenceEvidence(s.paper, s.span, s.text, s.stems, s.cosine, s.has_number, float(value))
-        for s, value in zip(evidence.sentences, scores, strict=True)
+        replace(sentence, score=float(value))
+        for sentence, value in zip(evidence.sentences, scores, strict=True)
     )
     return Evidence(evidence.papers, scored, evidence.weights, evidence.unknown)
 
@@ -229,10 +233,14 @@ def _sentences(
         spans = passages.spans
         cosines = (passages.chunks @ retrieval.query.vector).tolist()
     found = []
-    for span, cosine in zip(spans, cosines, strict=True):
+    for place, (whole, cosine) in enumerate(zip(spans, cosines, strict=True)):
+        if (span := unplanted(paper.abstract, whole)) is None:
+            continue
         text = paper.abstract[span.start : span.end]
         has_number = bool(_DIGIT.search(text)) or not NUMBER_WORDS.isdisjoint(words(text))
         found.append(
-            SentenceEvidence(index, span, text, frozenset(content_stems(text)), cosine, has_number, 0.0)
+            SentenceEvidence(
+                index, span, text, frozenset(content_stems(text)), cosine, has_number, 0.0, place
+            )
         )
     return found

@@ -378,12 +378,11 @@ def _node(paper: Paper, node_id: str, span: Span, text: str) -> TextNode:
 
 def _best_chunks(evidence: Evidence, limit: int) -> list[NodeWithScore]:
     """Returns the sentences with the highest logits; their softmax is what the logits were fitted as."""
-    numbered = [(s, n) for i in range(len(evidence.papers)) for n, s in enumerate(evidence.of(i))]
-    numbered.sort(key=lambda pair: (-pair[0].score, pair[0].paper, pair[1]))
-    odds = [math.exp(sentence.score - numbered[0][0].score) for sentence, _ in numbered]
+    best = sorted(evidence.sentences, key=lambda s: (-s.score, s.paper, s.place))
+    odds = [math.exp(sentence.score - best[0].score) for sentence in best]
     nodes = []
-    for (sentence, n), odd in zip(numbered[:limit], odds, strict=False):
+    for sentence, odd in zip(best[:limit], odds, strict=False):
         paper = evidence.papers[sentence.paper].paper
-        node = _node(paper, f"{paper.paper_id}#{n}", sentence.span, sentence.text)
+        node = _node(paper, f"{paper.paper_id}#{sentence.place}", sentence.span, sentence.text)
         nodes.append(NodeWithScore(node=node, score=odd / sum(odds)))
     return nodes

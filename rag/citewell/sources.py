@@ -118,13 +118,13 @@ def build(evidence: Evidence, retrieval: Retrieval, budget: int) -> tuple[Shown,
 def _shown(number: int, evidence: Evidence, index: int, retrieval: Retrieval, spans: Sequence[Span]) -> Shown:
     read = evidence.papers[index]
     passages = retrieval.passages.get(read.candidate.row)
-    everything = tuple(sentence.span for sentence in evidence.of(index))
-    source = Source(number, read.paper, everything, None if passages is None else passages.chunks)
+    known = evidence.of(index)
+    vectors = None if passages is None else passages.chunks[[sentence.place for sentence in known]]
+    source = Source(number, read.paper, tuple(sentence.span for sentence in known), vectors)
     abstract, pieces, end = read.paper.abstract, [], 0
     for span in spans:
-        skipped = any(end <= other.start < span.start for other in everything)
-        pieces.append(f" {_OMITTED} " if skipped else abstract[end : span.start])
-        pieces.append(abstract[span.start : span.end])
+        gap = abstract[end : span.start]
+        pieces += [f" {_OMITTED} " if gap.strip() else gap, abstract[span.start : span.end]]
         end = span.end
-    pieces += [f" {_OMITTED}"] if everything and end < everything[-1].end else []
+    pieces += [f" {_OMITTED}"] if abstract[end:].strip() else []
     return Shown(source, "".join(pieces).strip())

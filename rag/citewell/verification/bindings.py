@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, islice
+from typing import NamedTuple
 
 from citewell.text import STOPWORDS, stem, words
+from citewell.verification import pairings
+from citewell.verification.opposites import senses
 
 _NUMBER = re.compile(r"(?<![\w.-])[-+]?\d+(?:[.,]\d+)*")
 _OUT_OF = re.compile(
@@ -26,8 +29,27 @@ _COMPARATIVE = re.compile(
 )
 _THAN = re.compile(r"\bthan\b", re.IGNORECASE)
 _MOST_THANS = 4  # a clause with more is no comparison, and may be there to cost time
+# What gains, loses or is chosen does so over something.
+_OVER = re.compile(
+    r"\b(?:over|against|versus|vs|ahead\s+of|(?:compared|relative|in\s+comparison|in\s+contrast)\s+(?:with|to))\b",
+    re.IGNORECASE,
+)
+_FRONT_END = re.compile(r",\s|\s(?=(?:it|they|we|this)\b)", re.IGNORECASE)
+_RANKING = frozenset(map(stem, "prefer choose select rank win lead advance".split()))
+_PRONOUNS = re.compile(r"\b(?:it|they|this|these|its|their|which)\b", re.IGNORECASE)
+_HEAD_END = re.compile(r"[,;(]|\s(?=(?:and|or|on|in|with|for|at|when|by|under|from|to)\b)", re.IGNORECASE)
 _DENIED = re.compile(
     r"\bbut\s+(?:not|no|never|without)\b|\b(?:rather\s+than|instead\s+of)\b|,\s+not\b", re.IGNORECASE
+)
+_NO = re.compile(
+    r"\b(\w+)\s+no\s+([\w-]+(?:\s+(?!(?:in|on|of|for|to|from|at|by|with|and|or|when)\b)[\w-]+)?)",
+    re.IGNORECASE,
+)
+_VERBS = frozenset("is are was were has have had does do did finds shows show need use uses".split())
+_DENYING = re.compile(
+    r"\b(?:no|not|never|without|neither|nor|cannot|unlike|instead|only|lack\w*|fail\w*|free|hardly|barely|avoid\w*)\b"
+    r"|n['\u2019]t\b",
+    re.IGNORECASE,
 )
 _PRONOUN = re.compile(r"^\W*(?:it|they|this|these|we|our|its|their)\b", re.IGNORECASE)
 _NAME = re.compile(r"[^\W_]*[A-Z][\w-]*")
@@ -60,6 +82,10 @@ def problem(claim: str, sentences: Sequence[str]) -> str | None:
             return f"The sentence compares {sides[0]} with {sides[1]} the other way round than the source."
         if (sides := _exchanged_denial(claim, sentence)) is not None:
             return f"The source says the one of {sides[0]} and {sides[1]} that the sentence denies."
+        if (denied := _affirmed(claim, sentence)) is not None:
+            return f'The source says "{denied}", which the sentence affirms.'
+        if (reason := pairings.problem(claim, sentence)) is not None:
+            return reason
     return None
 
 
@@ -83,7 +109,7 @@ def _exchanged_numbers(claim: str, sentence: str) -> tuple[str, str] | None:
             continue  # "3 s with A and 5 s with B": here the things stand behind their numbers
         first = theirs[one] & ours[other] - theirs[other] - ours[one]
         second = theirs[other] & ours[one] - theirs[one] - ours[other]
-        if first and second:
+        if first and second and not pairings.keeps(claim, sentence, one, other):
             return one, other
     return _taken_from_a_pronoun(claim, sentence, ours, theirs)
 
@@ -131,13 +157,21 @@ def _before_numbers(text: str) -> Iterator[tuple[str, frozenset[str]]]:
 
 
 def _exchanged_sides(claim: str, sentence: str) -> tuple[str, str] | None:
-    """Returns two words that have changed sides of the same comparative."""
-    for word, left, right in _comparisons(claim):
-        for other, their_left, their_right in _comparisons(sentence):
-            if word != other:
+    """Returns two words that have changed sides of the same comparison."""
+    said, told = pairings.unfronted(claim), pairings.unfronted(sentence)
+    theirs = [*_comparisons(told), *_margins(told)]
+    for ours in (*_comparisons(said), *_margins(said)) if theirs else ():
+        for other in theirs:
+            if ours.by.isdisjoint(other.by):
                 continue
+            left, right = _content(ours.left), _content(ours.right)
+            their_left, their_right = _content(other.left), _content(other.right)
             moved = left & their_right - their_left - right
             back = right & their_left - their_right - left
+            if not back and _PRONOUNS.search(other.left) and right.isdisjoint(their_right):
+                # "It is faster than B" is of something that the claim calls by its name.
+                moved &= _content(_HEAD_END.split(other.right.strip(), maxsplit=1)[0])
+                back = _names(ours.right) - their_left
             if moved and back:
                 return _spelt(claim, moved), _spelt(claim, back)
     return None
@@ -155,15 +189,60 @@ def _exchanged_denial(claim: str, sentence: str) -> tuple[str, str] | None:
     return (_spelt(claim, moved), _spelt(claim, back)) if moved and back else None
 
 
-def _comparisons(text: str) -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:
-    """Yields each comparative with the content stems before "than" and those behind it, within its clauses."""
+class _Comparison(NamedTuple):
+    """The words that a text compares by, and its words on either side of "than" or of what is used like it."""
+
+    by: frozenset[str]
+    left: str
+    right: str
+
+
+def _affirmed(claim: str, sentence: str) -> str | None:
+    """Returns "finds no differences" of a sentence where a claim that denies nothing says "finds differences"."""
+    if _DENYING.search(claim):
+        return None
+    said = f" {_stems(claim)} "
+    for match in _NO.finditer(sentence):
+        verb, things = stem(match[1].casefold()), [stem(word) for word in words(match[2])]
+        stated = (
+            f" {verb} {' '.join(things)} " in said and f" {verb} {things[0]} " not in f" {_stems(sentence)} "
+        )
+        if (
+            stated
+            and match[1].casefold() not in STOPWORDS - _VERBS
+            and not STOPWORDS.issuperset(words(match[2]))
+        ):
+            return match[0]
+    return None
+
+
+def _stems(text: str) -> str:
+    return " ".join(map(stem, words(text)))
+
+
+def _comparisons(text: str) -> Iterator[_Comparison]:
+    """Yields each comparative with the words before "than" and those behind it, within its clauses."""
     for clause in _CLAUSE.split(text):
         for than in islice(_THAN.finditer(clause), _MOST_THANS):
             found = list(_COMPARATIVE.finditer(clause, 0, than.start()))
             found = [match for match in found if match["known"]] or found  # "better" rather than "computer"
             if found and (word := found[-1][0].casefold()) not in _ADDS:
                 before = clause[: found[-1].start()] + " " + clause[found[-1].end() : than.start()]
-                yield word, _content(before), _content(clause[than.end() :])
+                yield _Comparison(frozenset({word}), before, clause[than.end() :])
+
+
+def _margins(text: str) -> Iterator[_Comparison]:
+    """Yields what gains or loses, and over what: "A gains 3% over B", "against B, A gains 3%"."""
+    for clause in _CLAUSE.split(text):
+        for over in islice(_OVER.finditer(clause), _MOST_THANS):
+            left, right = clause[: over.start()], clause[over.end() :]
+            if not _content(left):
+                cut = _FRONT_END.search(right)
+                left, right = (right[cut.start() :], right[: cut.start()]) if cut else ("", "")
+            ranked = {word for word, (family, _) in senses().items() if family != "cause"} | _RANKING
+            by = _content(left) & ranked
+            if by and right:
+                yield _Comparison(by, left, right)
 
 
 def _content(text: str) -> frozenset[str]:

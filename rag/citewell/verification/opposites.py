@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
+
+from citewell.text import stem
 
 Family = Literal["amount", "cause", "worth"]
 
@@ -44,3 +49,52 @@ ANTONYMS = """with/without before/after above/below early/late earlier/later str
     improve/degrade reduce/increase promote/inhibit promote/suppress promote/prevent induce/prevent induce/inhibit
     activate/inhibit activate/suppress enable/prevent cause/prevent stimulate/inhibit stimulate/suppress
     facilitate/hinder facilitate/impede require/dispensable keep/lose keep/lost retain/lose retain/lost"""
+
+# Opposites that only the rules know; ANTONYMS is also a feature of the fitted model.
+STRICT = """ahead/behind ahead/trail surpass/trail exceed/trail outperform/trail lead/trail lead/lag stable/collapse
+    stable/diverge converge/diverge succeed/fail excel/fail cheaper/expensive cheaper/costlier cheap/costlier help/hurt
+    improve/hurt quickly/slowly rapidly/slowly fast/slowly agree/disagree survive/die freeze/thaw stay/change
+    unchanged/changed overfit/underfit mandatory/optional"""
+
+_GRADED = tuple(
+    (re.compile(rf"\b{phrase}\b", re.IGNORECASE), word)
+    for phrase, word in (
+        (r"(?:more slowly|less (?:quickly|rapidly|swiftly))", "slower"),
+        (r"(?:more (?:quickly|rapidly|swiftly)|less slowly)", "faster"),
+        (r"(?:fall|fell|fallen|stay|remain|lag)(?:s|ed)? (?:short|behind)(?: of)?", "trails"),
+    )
+)
+
+
+def graded(text: str) -> str:
+    """Returns a text with one word for phrases that compare: "slower" for "more slowly"."""
+    for pattern, word in _GRADED:
+        text = pattern.sub(word, text)
+    return text
+
+
+@lru_cache(maxsize=1)
+def senses() -> Mapping[str, tuple[Family, int]]:
+    """Returns the family and the sign of each word that turns a statement, by its stem."""
+    return {stem(word): sense for sense, listed in SENSES.items() for word in listed.split()}
+
+
+@lru_cache(maxsize=1)
+def opposites_of() -> Mapping[str, frozenset[str]]:
+    """Returns the opposites of each word that has some, all as stems."""
+    return _by_word(ANTONYMS)
+
+
+@lru_cache(maxsize=1)
+def strict_opposites() -> Mapping[str, frozenset[str]]:
+    """Returns the opposites by which a rule finds a sentence turned, all as stems."""
+    return _by_word(f"{ANTONYMS} {STRICT}")
+
+
+def _by_word(pairs: str) -> dict[str, frozenset[str]]:
+    opposites: dict[str, set[str]] = {}
+    for pair in pairs.split():
+        one, other = (stem(word) for word in pair.split("/"))
+        opposites.setdefault(one, set()).add(other)
+        opposites.setdefault(other, set()).add(one)
+    return {word: frozenset(others) for word, others in opposites.items()}

@@ -9,13 +9,13 @@ claim and a sentence say the same but for the turn, `contradiction` names it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from citewell.text import STOPWORDS, fold, stem
-from citewell.verification.opposites import ANTONYMS, SENSES, Family
+from citewell.verification.opposites import Family, graded, opposites_of, senses, strict_opposites
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 _POSSESSIVE = re.compile(r"['\u2019]s$")
@@ -23,6 +23,7 @@ _CLAUSE = re.compile(
     r"(?<=[,;:])\s|\s(?=(?:but|while|whereas|although|and|which|that|resulting|leading)\b)", re.IGNORECASE
 )
 _CLAUSE_WORDS = 6  # shorter pieces join the next: a clause has to say what it is about
+_LEAST_CLAUSE = 4  # for the rules, which look for a clause that the claim repeats
 _NO_EFFECT = re.compile(
     r"(?:\b(?:no|not|without|nor|neither|lack\w*)|n['\u2019]t)\b[^.;]{0,40}\b(?:associat|differen|effect|affect|chang|evidence"
     r"|correlat|relat|influence|impact|alter|signific|improv|benefit)",
@@ -35,6 +36,7 @@ _UNIVERSAL = re.compile(
 _NEGATIONS = frozenset("no not never without lack lacks lacking lacked fail fails failed neither nor unable cannot "
                        "absence none hardly rarely unlikely nothing barely little".split())  # fmt: skip
 _ABOVE = frozenset(map(stem, "outperform exceed surpass beat outstrip".split()))
+_BELOW = "trail"
 _ALL = frozenset("all every always never none only exclusively entirely".split())
 _SOME = frozenset("some sometimes several most mostly many often partly partially few half".split())
 # "X-deficient" says the same without them, and "low" says "little".
@@ -110,21 +112,6 @@ class Reading:
         )
 
 
-@lru_cache(maxsize=1)
-def _senses() -> Mapping[str, tuple[Family, int]]:
-    return {stem(word): sense for sense, listed in SENSES.items() for word in listed.split()}
-
-
-@lru_cache(maxsize=1)
-def _opposites() -> Mapping[str, frozenset[str]]:
-    opposites: dict[str, set[str]] = {}
-    for pair in ANTONYMS.split():
-        one, other = (stem(word) for word in pair.split("/"))
-        opposites.setdefault(one, set()).add(other)
-        opposites.setdefault(other, set()).add(one)
-    return {word: frozenset(others) for word, others in opposites.items()}
-
-
 @lru_cache(maxsize=4_096)
 def read(text: str) -> Reading:
     """Returns the reading of a text."""
@@ -137,26 +124,26 @@ def read(text: str) -> Reading:
     )
     denied = frozenset(negations)
     content = tuple(i for i, word in enumerate(words) if word not in STOPWORDS and i not in denied)
-    senses = _senses()
+    known = senses()
     return Reading(
         words=words,
         stems=stems,
         content=content,
         about=frozenset(stems[i] for i in content),
-        turns=tuple(Turn(i, *senses[s]) for i, s in enumerate(stems) if s in senses and i not in denied),
+        turns=tuple(Turn(i, *known[s]) for i, s in enumerate(stems) if s in known and i not in denied),
         negations=negations,
         no_effect=bool(_NO_EFFECT.search(text)),
     )
 
 
 @lru_cache(maxsize=4_096)
-def clauses(sentence: str) -> tuple[Reading, ...]:
-    """Returns the readings of the clauses of a sentence, each of six words or more where the sentence has them."""
+def clauses(sentence: str, least: int = _CLAUSE_WORDS) -> tuple[Reading, ...]:
+    """Returns the readings of the clauses of a sentence, each of `least` words or more where the sentence has them."""
     pieces: list[str] = []
     pending = ""
     for part in _CLAUSE.split(sentence):
         pending = f"{pending} {part}".strip()
-        if len(pending.split()) >= _CLAUSE_WORDS:
+        if len(pending.split()) >= least:
             pieces.append(pending)
             pending = ""
     if pending:
@@ -199,7 +186,7 @@ def disputes(claim: Reading, sentence: Reading) -> tuple[float, float]:
 
 def antonyms(claim: Reading, evidence: frozenset[str]) -> int:
     """Returns how many words of the claim the evidence has only as their opposite."""
-    opposites = _opposites()
+    opposites = opposites_of()
     return sum(
         bool(opposites.get(word, frozenset()) & evidence) or any(_negates(word, other) for other in evidence)
         for word in {claim.stems[place] for place in claim.content} | set(claim.stems)
@@ -235,30 +222,40 @@ def contradiction(claim: str, sentences: Sequence[str]) -> str | None:
         claim: the claim.
         sentences: the sentences of its evidence.
     """
-    ours = read(claim)
+    ours = read(graded(claim))
+    told = [graded(sentence) for sentence in sentences]
+    if any(ours.words == read(sentence).words for sentence in told):
+        return None
+    return _contradicted(ours, told, _CLAUSE_WORDS) or _contradicted(ours, told, _LEAST_CLAUSE)
+
+
+def _contradicted(claim: Reading, sentences: Sequence[str], least: int) -> str | None:
+    """Returns how all clauses of `least` words that repeat a claim contradict it, or None."""
     found = []
     for sentence in sentences:
         whole = read(sentence)
-        if ours.words == whole.words:
-            return None
-        close = [clause for clause in clauses(sentence) if _repeats(ours, clause)]
-        if not close and _repeats(ours, whole):
+        close = [clause for clause in clauses(sentence, least) if _repeats(claim, clause)]
+        if not close and _repeats(claim, whole):
             close = [whole]
-        found += [_contradiction(ours, theirs) for theirs in close]
+        found += [_contradiction(claim, theirs) for theirs in close]
     return found[0] if found and all(found) else None
 
 
 def _repeats(claim: Reading, sentence: Reading) -> bool:
-    wanted = {word for word in claim.subject if not _opposites().get(word, frozenset()) & sentence.about}
+    wanted = {
+        word for word in claim.subject if not strict_opposites().get(word, frozenset()) & sentence.about
+    }
     return len(wanted) >= _LEAST_SUBJECT and len(wanted & sentence.about) >= _REPEATED * len(wanted)
 
 
 def _contradiction(claim: Reading, sentence: Reading) -> str | None:
     ours, theirs = _comparison(claim), _comparison(sentence)
     if ours is not None and theirs is not None and _crossed(ours, theirs):
-        if ours.sign != theirs.sign or not _alike(ours.word, theirs.word):
+        same = ours.sign == theirs.sign and _alike(ours.word, theirs.word)
+        if not same:
             return None  # "B is worse than A" is what "A is better than B" says
-        return "The sentence swaps the two sides of the source's comparison."
+        if not ours.left & theirs.left:  # "on long texts" may stand behind both
+            return "The sentence swaps the two sides of the source's comparison."
     return _reversed(claim, sentence) or _negated(claim, sentence) or _overstated(claim, sentence)
 
 
@@ -285,7 +282,7 @@ def _same_next(claim: Reading, place: int, sentence: Reading, other: int) -> boo
 
 def _turning(reading: Reading, other: Reading) -> list[int]:
     """Returns the places of words that have an opposite and do not stand in the other text."""
-    known = _senses().keys() | _opposites().keys()
+    known = senses().keys() | strict_opposites().keys()
     return [
         place
         for place, word in enumerate(reading.stems)
@@ -306,11 +303,11 @@ def _grades(reading: Reading, place: int) -> bool:
 
 
 def _opposite(one: str, other: str) -> bool:
-    if other in _opposites().get(one, ()):
+    if other in strict_opposites().get(one, ()):
         return True
     # Making and hindering are opposites only in pairs: what results in one thing may suppress another.
-    family, sign = _senses().get(one, ("cause", 0))
-    return family != "cause" and _senses().get(other) == (family, -sign)
+    family, sign = senses().get(one, ("cause", 0))
+    return family != "cause" and senses().get(other) == (family, -sign)
 
 
 def _denied(reading: Reading, place: int) -> bool:
@@ -320,6 +317,8 @@ def _denied(reading: Reading, place: int) -> bool:
 def _negated(claim: Reading, sentence: Reading) -> str | None:
     """Returns which negation the claim has and the sentence has not, or the other way round."""
     ours, theirs = _shared_negations(claim, sentence), _shared_negations(sentence, claim)
+    if [sentence.words[place] for place in theirs] == ["neither", "nor"] and not claim.negations:
+        theirs = theirs[:1]
     if len(ours) % 2 == len(theirs) % 2 or len(claim.negations) != len(ours):
         return None
     if any(turn.sign < 0 and claim.stems[turn.place] not in sentence.stems for turn in claim.turns):
@@ -358,19 +357,20 @@ def _overstated(claim: Reading, sentence: Reading) -> str | None:
 
 def _comparison(reading: Reading) -> _Compared | None:
     """Returns the one comparison of a text: "A outperforms B", "A is outperformed by B", "A is better than B"."""
-    senses = _senses()
-    verbs = [place for place, word in enumerate(reading.stems) if word in _ABOVE]
+    known = senses()
+    verbs = [place for place, word in enumerate(reading.stems) if word in _ABOVE or word == _BELOW]
     thans = [place for place, word in enumerate(reading.words) if word == "than"]
     if len(verbs) + len(thans) != 1:
         return None
     place = behind = (verbs or thans)[0]
     sign = -1 if "by" in reading.words[place + 1 : place + 3] else 1
+    sign = -sign if reading.stems[place] == _BELOW else sign
     if thans:
-        compared = [p for p in range(max(0, behind - _NEGATION_REACH), behind) if reading.stems[p] in senses]
+        compared = [p for p in range(max(0, behind - _NEGATION_REACH), behind) if reading.stems[p] in known]
         if not compared:
             return None
         place = compared[-1]
-        sign = senses[reading.stems[place]][1]
+        sign = known[reading.stems[place]][1]
     sign = -sign if _denied(reading, place) else sign
     left = frozenset(reading.stems[p] for p in reading.content if p < place and place - p <= _SIDE)
     right = frozenset(reading.stems[p] for p in reading.content if p > behind and p - behind <= _SIDE)
@@ -378,11 +378,11 @@ def _comparison(reading: Reading) -> _Compared | None:
 
 
 def _crossed(ours: _Compared, theirs: _Compared) -> bool:
-    """Returns whether two comparisons plainly have changed sides; "on long texts" may stand behind both."""
-    return bool(ours.left & theirs.right and ours.right & theirs.left) and not ours.left & theirs.left
+    """Returns whether something has changed sides in either direction."""
+    return bool(ours.left & theirs.right and ours.right & theirs.left)
 
 
 def _alike(one: str, other: str) -> bool:
     """Returns whether two words compare by the same: "better" and "outperforms" do, "faster" and "larger" do not."""
-    better = _ABOVE | {"better", "superior"}
+    better = _ABOVE | {"better", "superior", _BELOW}
     return one == other or (one in better and other in better)

@@ -150,6 +150,15 @@ _BEHIND: tuple[tuple[Bound, re.Pattern[str]], ...] = (
 _CLAUSE_END = re.compile(
     r"[.;:,()\x00]|\b(?:and|or|but|while|with|than|on|in|by|for|to|from|of|over|across|using|when|which|that)\b|\d"
 )
+# "roughly a second" is 1 s; "in a second step" counts up. A bare "a day" mostly is a rate.
+_SINGLE = re.compile(
+    r"(?:\b(?:about|around|roughly|approximately|nearly|almost|under|within|than|over|just|only|least|most|takes?"
+    r"|took|taking|lasts?|lasted|lasting|(?P<loose>in|after|for))|[<>~]=?) ?(?P<article>an?|one)[ -]"
+    r"(?=(?:(?:milli|micro|nano)seconds?|minute|hour|day|week|month|year|decade|century)(?![\w-])"
+    r"|second(?![\w-])(?(loose)(?!,))(?:[.,;)]|$| (?:on|per|for|of|and|or|to|with|in|at|by|when|from|while|which"
+    r"|using|each|instead|than)\b))",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[A-Za-z]+")
 _LAST_WORD = re.compile(r"([A-Za-z][\w.]*)[ -]?$")
 
@@ -183,6 +192,7 @@ class _Reader:
         yield from self._take(_ORDINAL, lambda m: ("ordinal", (Decimal(m[1]),), ""))
         self._mask(digit_names(self._left))
         yield from self._numbers()
+        yield from self._single()
         yield from self._take(_HALF, lambda m: ("plain", (Decimal("0.5"),), "half"))
         yield from self._take(_VAGUE, lambda m: ("plain", (Decimal(1),), (m[1] or m[2]).lower() + "s"))
 
@@ -213,6 +223,11 @@ class _Reader:
                 kind, other, unit, end = following
                 values = (value, other)
             yield self._quantity(match.start(), end, kind, values, unit)
+
+    def _single(self) -> Iterator[Quantity]:
+        for match in _SINGLE.finditer(self._left):
+            unit, end = unit_at(self._left, match.end())
+            yield self._quantity(match.start("article"), end, "plain", (Decimal(1),), unit)
 
     def _amount(self, match: re.Match[str]) -> tuple[Decimal, str, int]:
         """Returns the value of a number, its unit, and where both end."""

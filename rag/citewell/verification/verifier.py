@@ -8,10 +8,13 @@ reference beside a right one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
 
 from citewell.chunking import sentence_spans
 from citewell.citations import Cited, Claim, Draft, Quote, Source
 from citewell.embedding.base import Embedder
+from citewell.planted import planted_spans, touches_planted, unplanted
 from citewell.text import content_stems, is_number, words
 from citewell.types import Check, Rejected, Span
 from citewell.verification import (
@@ -58,7 +61,9 @@ def verify(
     if not any(char.isalnum() for char in text):
         return [Rejected(claim.text, "The sentence is empty; write a sentence.", "format")]
     judged = [_judged(sentence, claim.cited, sources, embedder, threshold) for sentence in sentences]
-    broken = len(sentences) > 1 and markup.problem(text, [source.paper.abstract for source in sources])
+    broken = len(sentences) > 1 and markup.problem(
+        text, [_without_planted(source).paper.abstract for source in sources]
+    )
     if broken and not any(isinstance(j, Rejected) and j.check == broken.check for j in judged):
         return [Rejected(text, broken.reason, broken.check)]  # markup that the cut between sentences hid
     return judged
@@ -93,7 +98,8 @@ def _draft(
         raise _Failed("format", _too_long(sentence))
     by_number = {source.number: source for source in sources}
     known = {number: by_number[number] for number in (c.source for c in cited) if number in by_number}
-    abstracts = [source.paper.abstract for source in known.values()]
+    read = [_without_planted(source) for source in known.values()]
+    abstracts = [source.paper.abstract for source in read]
     if (fault := markup.problem(sentence, abstracts)) is not None:
         raise _Failed(fault.check, fault.reason)
     if any(_repeats_title(sentence, source.paper.title) for source in sources):
@@ -116,7 +122,7 @@ def _draft(
         raise _Failed("polarity", reason)
     if (reason := additions.problem(sentence, abstracts)) is not None:
         raise _Failed("content", reason)
-    _require_support(sentence, evidence, list(known.values()), embedder, threshold)
+    _require_support(sentence, evidence, read, embedder, threshold)
     return Draft(sentence, tuple(quotes), "verified")
 
 
@@ -133,6 +139,20 @@ def _require_support(
     reason = substitution.problem(sentence, evidence, sources, embedder)
     if (reason := reason or substitution.exchange(sentence, evidence)) is not None:
         raise _Failed("content", reason)
+
+
+def _without_planted(source: Source) -> Source:
+    """Returns a source as the checks read it: without the sentences that speak to a reading assistant."""
+    abstract = source.paper.abstract
+    if not planted_spans(abstract):
+        return source
+    left = [unplanted(abstract, span) for span in source.spans]
+    kept = [at for at, span in enumerate(left) if span is not None]
+    texts = [abstract[span.start : span.end] for span in left if span is not None]
+    ends = list(accumulate(len(text) + 1 for text in texts))
+    spans = tuple(Span(end - len(text) - 1, end - 1) for text, end in zip(texts, ends, strict=True))
+    vectors = None if source.vectors is None else source.vectors[kept]
+    return Source(source.number, replace(source.paper, abstract=" ".join(texts)), spans, vectors)
 
 
 def _repeats_title(sentence: str, title: str) -> bool:
@@ -162,6 +182,9 @@ def _quotes(given: Cited, source: Source, sentence: str, sources: Sequence[Sourc
     if not spans:
         raise _Failed("quote", _why_not_found(given, source, sources))
     shown = [Quote(paper, span, paper.abstract[span.start : span.end]) for span in spans]
+    for quote in shown:
+        if touches_planted(paper.abstract, quote.span):
+            raise _Failed("instruction", f"{_short(quote.text)} speaks to an assistant; it supports nothing.")
     if not quotation.says_something(" ".join(quote.text for quote in shown)):
         raise _Failed(
             "quote",
@@ -186,17 +209,21 @@ def _why_not_found(given: Cited, source: Source, sources: Sequence[Source]) -> s
 
 def _in_context(quote: Quote, source: Source) -> str:
     """Returns the whole sentences that a quote is taken from, so that a "not" it leaves out is heard."""
-    touched = [s for s in source.spans if s.start < quote.span.end and quote.span.start < s.end]
-    if not touched:
-        return quote.text
-    return quote.paper.abstract[touched[0].start : touched[-1].end]
+    abstract, (start, end) = quote.paper.abstract, quote.span
+    left = (unplanted(abstract, s) for s in source.spans if s.start < end and start < s.end)
+    touched = [s for s in left if s is not None and s.start < end and start < s.end]
+    return abstract[touched[0].start : touched[-1].end] if touched else quote.text
 
 
 def _best_sentences(sentence: str, source: Source) -> list[Span]:
     """Returns the sentence of the abstract that shares most words with a claim, and one that adds others."""
     wanted = set(content_stems(sentence))
     abstract = source.paper.abstract
-    held = [(wanted & set(content_stems(abstract[span.start : span.end])), span) for span in source.spans]
+    held = [
+        (wanted & set(content_stems(abstract[span.start : span.end])), span)
+        for span in (unplanted(abstract, whole) for whole in source.spans)
+        if span is not None
+    ]
     if not wanted or not held:
         return []
     best, first = max(held, key=lambda item: _weight(item[0]))
