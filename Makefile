@@ -11,7 +11,7 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hash
 export CORPUS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup chat test browser lint types lock clean
+.PHONY: help setup chat test browser eval lint types lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s%s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ test: $(STAMP) ## Run the tests (ARGS="-k gate" is handed to pytest)
 
 browser: $(STAMP) ## Test the chat in Debian's chromium; screenshots go to build/screenshots
 	@$(VENV)/bin/python -m pytest -m browser tests/browser $(ARGS)
+
+eval: $(STAMP) ## Measure the sample suite against its baseline (ARGS=--help tells more)
+	@mkdir -p build; $(VENV)/bin/citewell eval $(ARGS)
 
 lint: $(STAMP) ## Check style and formatting
 	@$(VENV)/bin/python -m ruff check $(ARGS) .

@@ -265,12 +265,12 @@ def test_rewritten_follow_ups_name_what_they_are_about(name, least):
     assert len(load_cases(path)) == len(rows) == len({row["id"] for row in rows}) == 40
     missing = []
     for row in rows:
-        history = [answered(turn["question"], *turn["cited"]) for turn in row["turns"]]
-        written = rewrite(row["follow_up"], history)
+        history = [answered(earlier, *cited) for earlier, cited in zip(row["history"], row["cited"], strict=True)]
+        written = rewrite(row["question"], history)
         if not named(row["keywords"], written.text):
-            missing.append(f"{row['follow_up']} -> {written.text}")
-        assert named(row["keywords"], row["question"]), row["id"]
-        assert not named(row["keywords"], row["follow_up"]), row["id"]
+            missing.append(f"{row['question']} -> {written.text}")
+        assert named(row["keywords"], row["standalone"]), row["id"]
+        assert not named(row["keywords"], row["question"]), row["id"]
     assert len(missing) <= (1 - least) * len(rows), missing
 
 

@@ -7,7 +7,7 @@ from importlib import resources
 
 import numpy as np
 import pytest
-from citewell import gate
+from citewell import Assistant, Paper, gate
 from citewell.embedding.base import TokenVectors
 from citewell.evidence import FEATURES as SENTENCE_FEATURES
 from citewell.evidence import sentence_features
@@ -15,6 +15,9 @@ from citewell.gate import contradiction, names_a_stranger
 from citewell.interaction import interact
 from citewell.linear import LinearModel, load_model, sigmoid
 from citewell.question import analyse
+from citewell.settings import Settings
+from citewell_eval.cases import Case
+from citewell_eval.observe import observe
 from test_quotes import make
 
 
@@ -35,6 +38,27 @@ def test_the_curve_refuses_more_as_the_threshold_rises(name):
     for kind in ("answerable", "near_topic", "far_off"):
         refused = [point[kind] for point in stored["curve"]]
         assert refused == sorted(refused)
+
+
+@pytest.mark.parametrize("name", ["gate", "gate-lexical"])
+def test_at_the_default_threshold_little_that_is_answerable_is_refused(name):
+    stored = json.loads(resources.files("citewell").joinpath("data", f"{name}.json").read_text("utf-8"))
+    (point,) = (point for point in stored["curve"] if point["threshold"] == Settings().gate_threshold)
+    assert point["answerable"] < 0.1 and point["far_off"] > 0.9 and point["near_topic"] > 0.5
+
+
+def test_without_its_paper_a_question_is_scored_against_the_others_anew():
+    about = ["Sand dunes drift.", "Whales sing in winter.", "Sand grains sing.", "Glass is made of sand."]
+    papers = [Paper(f"Paper {i}", text) for i, text in enumerate(about)]
+    case = Case(
+        id="q", question="Do sand dunes drift?", kind="fact", answerable=True, papers=("Paper 0",), facts=()
+    )
+    with Assistant.from_papers(papers) as assistant:
+        asked, hidden = observe(assistant, [case], hide=True, weight=2.0)
+    assert asked.evidence.papers[0].paper.title == "Paper 0" and asked.case.answerable
+    assert "Paper 0" not in {read.paper.title for read in hidden.evidence.papers}
+    assert not hidden.case.answerable and (hidden.case.kind, hidden.weight) == ("hidden", 2.0)
+    assert hidden.evidence.papers[0].candidate.score > 0.5
 
 
 def test_a_linear_model_is_a_scaled_sum():

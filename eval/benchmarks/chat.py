@@ -10,7 +10,6 @@ the same answer. Memory is the resident set of the server's process, so Linux is
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import re
@@ -24,7 +23,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from citewell.types import Entry
 from citewell_ui.limits import QUESTIONS_A_MINUTE
 from citewell_ui.security import OWNER_COOKIE
 from playwright.sync_api import sync_playwright
+from report import conclude, options_of, percentile, resident_mib
 
 _PATIENCE = 120  # seconds
 _CLICKS = 20
@@ -101,25 +101,18 @@ class Server:
 
     def memory(self) -> float:
         """Returns the resident set in MiB."""
-        status = Path(f"/proc/{self.process_id}/status").read_text(encoding="ascii")
-        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
+        return resident_mib(self.process_id)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints and writes the report; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__)
     parser.add_argument("--corpus", type=Path, nargs="+", required=True)
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--questions", type=int, default=500)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     report = measure(options.corpus, options.sessions, options.questions)
-    print(json.dumps(asdict(report), indent=1))
-    if options.json:
-        options.json.write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
-    return 0
+    return conclude(report, options.json)
 
 
 def measure(corpus: Sequence[Path], sessions: int, questions: int) -> Report:
@@ -287,7 +280,7 @@ def _load(server: Server, asked: Sequence[Asked], questions: int) -> dict[str, A
             memory.append(server.memory())
     return {
         "questions": questions,
-        "question_p95_ms": round(sorted(took)[int(0.95 * (len(took) - 1))], 1),
+        "question_p95_ms": round(percentile(took), 1),
         **{
             f"memory_{when}_mib": round(size, 1)
             for when, size in zip(("ready", "first", "last"), memory, strict=True)

@@ -14,13 +14,10 @@ Two measurements in one process, on the same papers:
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice, product
 from pathlib import Path
@@ -31,6 +28,7 @@ from citewell.chunking import sentence_spans
 from citewell.embedding import Passages
 from citewell.embedding.base import with_title
 from citewell.embedding.minilm import MiniLM, packaged_model, packaged_tokenizer
+from report import conclude, options_of, seconds, usable_cpus
 from tokenizers import Tokenizer
 
 WINDOW_TOKENS = 512
@@ -99,9 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not papers:
         print(f"No paper in {', '.join(map(str, options.corpus))}. Name files that hold abstracts.")
         return 2
-    cold_start = _seconds(lambda: MiniLM().embed_queries(["a question"]))
+    cold_start = seconds(lambda: MiniLM().embed_queries(["a question"]))
     tokens = token_ids(papers)
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cpus = usable_cpus()
     curve = _curve(tokens, cpus, options.batches)
     best = max(curve, key=lambda point: point.abstracts_per_second)
     speed, same, to_best = _ratios(papers, tokens, cpus, best, options.rounds)
@@ -115,19 +113,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         query_ms=_query_ms(),
         cold_start=cold_start,
     )
-    print(_table(report))
-    if options.json:
-        options.json.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
-    return 0
+    return conclude(report, options.json, _table(report))
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure the speed of the packaged embedding model.")
+    parser = options_of(__doc__)
     parser.add_argument("--corpus", type=Path, nargs="+", required=True, help="files or folders of abstracts")
     parser.add_argument("--papers", type=int, default=128, help="papers to embed (default 128)")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="batch sizes")
-    parser.add_argument("--json", type=Path, help="write the report to this file")
     return parser.parse_args(arguments)
 
 
@@ -157,9 +151,9 @@ def _curve(tokens: Sequence[Sequence[int]], cpus: int, batches: Sequence[int]) -
     best: dict[tuple[int, int, int], float] = {}
     for _ in range(2):
         for (threads, runs), batch in product(setups, batches):
-            seconds = _seconds(partial(sessions[threads].run_all, tokens, batch, runs))
-            best[threads, runs, batch] = min(seconds, best.get((threads, runs, batch), seconds))
-    return [Point(*setup, len(tokens) / seconds) for setup, seconds in best.items()]
+            took = seconds(partial(sessions[threads].run_all, tokens, batch, runs))
+            best[threads, runs, batch] = min(took, best.get((threads, runs, batch), took))
+    return [Point(*setup, len(tokens) / took) for setup, took in best.items()]
 
 
 def _ratios(
@@ -171,24 +165,19 @@ def _ratios(
     same, fastest = BareSession(1), BareSession(best.threads)
     speeds, to_same, to_best = [], [], []
     for _ in range(rounds):
-        ours = _seconds(lambda: minilm.embed_papers(papers))
+        ours = seconds(lambda: minilm.embed_papers(papers))
         speeds.append(len(papers) / ours)
-        to_same.append(_seconds(lambda: same.run_all(tokens, 1, cpus)) / ours)
-        to_best.append(_seconds(lambda: fastest.run_all(tokens, best.batch, best.runs)) / ours)
+        to_same.append(seconds(lambda: same.run_all(tokens, 1, cpus)) / ours)
+        to_best.append(seconds(lambda: fastest.run_all(tokens, best.batch, best.runs)) / ours)
     return statistics.median(speeds), statistics.median(to_same), statistics.median(to_best)
 
 
 def _query_ms() -> float:
     minilm = MiniLM()
-    question = ["does vitamin D prevent bone fractures in the elderly?"]
-    minilm.embed_queries(question)
-    return statistics.median(_seconds(lambda: minilm.embed_queries(question)) for _ in range(30)) * 1000
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    minilm.embed_queries(["a question"])
+    # Each is another one: the model remembers the vectors of the last.
+    questions = [[f"does vitamin D prevent bone fractures in {n} patients?"] for n in range(100, 130)]
+    return statistics.median(seconds(partial(minilm.embed_queries, each)) for each in questions) * 1000
 
 
 def _table(report: Report) -> str:

@@ -10,16 +10,12 @@ process, beside a fresh Python that only imports numpy.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +24,7 @@ from citewell.corpus import read_corpus
 from citewell.embedding import Passages
 from citewell.types import Entry, Paper
 from embedding import BareSession, token_ids
+from report import conclude, options_of, percentile, seconds, usable_cpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,38 +43,31 @@ class Report:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints and writes the report; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__)
     parser.add_argument("--corpus", type=Path, nargs="+", required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--questions", type=int, default=60)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     found = {e.paper.title: e.paper for e in read_corpus(options.corpus) if isinstance(e, Entry)}
     report = measure(list(found.values()), options.rounds, options.questions)
-    print(json.dumps(asdict(report), indent=1))
-    if options.json:
-        options.json.write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
-    return 0
+    return conclude(report, options.json)
 
 
 def measure(papers: Sequence[Paper], rounds: int, questions: int) -> Report:
     """Returns the report for some papers."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     tokens = token_ids([Passages(paper.title, paper.abstract) for paper in papers])
     bare = BareSession(1)
     ingests, ratios = [], []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder, Assistant.open(folder) as assistant:
             ingests.append(seconds(lambda: assistant.add(papers)))
-        ratios.append(seconds(lambda: bare.run_all(tokens, 1, cpus)) / ingests[-1])
+        ratios.append(seconds(lambda: bare.run_all(tokens, 1, usable_cpus())) / ingests[-1])
     with tempfile.TemporaryDirectory() as folder, Assistant.open(folder) as assistant:
         assistant.add(papers)
         unchanged = seconds(lambda: assistant.add(papers))
         asked = [f"What does {paper.title} report?" for paper in papers[:: max(1, len(papers) // questions)]]
         assistant.ask(asked[0])
-        latencies = sorted(1000 * seconds(partial(assistant.ask, question)) for question in asked)
+        latencies = [1000 * seconds(partial(assistant.ask, question)) for question in asked]
         fresh = statistics.median(seconds(lambda: _fresh(folder, asked[0])) for _ in range(5))
     numpy = statistics.median(
         seconds(lambda: subprocess.run([sys.executable, "-c", "import numpy"], check=True)) for _ in range(5)
@@ -88,17 +78,10 @@ def measure(papers: Sequence[Paper], rounds: int, questions: int) -> Report:
         ratio_to_bare_session=round(statistics.median(ratios), 3),
         unchanged_seconds=round(unchanged, 3),
         ask_ms=round(statistics.median(latencies), 1),
-        ask_p95_ms=round(latencies[int(0.95 * (len(latencies) - 1))], 1),
+        ask_p95_ms=round(percentile(latencies), 1),
         fresh_process_seconds=round(fresh, 3),
         numpy_process_seconds=round(numpy, 3),
     )
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Returns how long some work takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def _fresh(data_dir: str, question: str) -> None:

@@ -9,13 +9,12 @@ which verification has to do once at least: the ratio tells what everything else
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from citewell.assistant import Assistant
@@ -26,6 +25,7 @@ from citewell.llm.base import Message, Usage
 from citewell.trace import Recorder
 from citewell.types import Entry, Paper, SentenceReady, SentenceRejected
 from embedding import BareSession, token_ids
+from report import conclude, options_of, percentile, seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +113,15 @@ class Timer(Recorder):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints and writes the report; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__)
     parser.add_argument("--corpus", type=Path, nargs="+", required=True)
     parser.add_argument("--papers", type=int, default=100)
     parser.add_argument("--questions", type=int, default=40)
     parser.add_argument("--silence", type=float, default=0.5, help="seconds until the model's first token")
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     found = {e.paper.title: e.paper for e in read_corpus(options.corpus) if isinstance(e, Entry)}
     report = measure(list(found.values())[: options.papers], options.questions, options.silence)
-    print(json.dumps(asdict(report), indent=1))
-    if options.json:
-        options.json.write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
-    return 0
+    return conclude(report, options.json)
 
 
 def measure(papers: Sequence[Paper], questions: int, silence: float) -> Report:
@@ -145,8 +139,8 @@ def measure(papers: Sequence[Paper], questions: int, silence: float) -> Report:
             if first is None:
                 continue
             waits.append(1000 * (first - script.finished[0]))
-            for seconds, (sentence, _) in zip(timer.verifying, script.claims, strict=False):
-                verifying.append(1000 * seconds)
+            for took, (sentence, _) in zip(timer.verifying, script.claims, strict=False):
+                verifying.append(1000 * took)
                 runs.append(1000 * bare_run(bare, sentence))
                 ratios.append(verifying[-1] / runs[-1])
     return Report(
@@ -170,14 +164,7 @@ def claims(paper: Paper) -> list[tuple[str, str]]:
 def bare_run(session: BareSession, sentence: str) -> float:
     """Returns how long the session takes for a sentence alone, in seconds."""
     tokens = token_ids([Passages("", sentence)])
-    started = time.perf_counter()
-    session.run_all(tokens, 1, 1)
-    return time.perf_counter() - started
-
-
-def percentile(values: Sequence[float], share: float = 0.95) -> float:
-    """Returns the value that a share of the values does not exceed."""
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+    return seconds(lambda: session.run_all(tokens, 1, 1))
 
 
 if __name__ == "__main__":

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
+from citewell.answering import understand
 from citewell.assistant import Assistant
 from citewell.evidence import Evidence, gather, sentence_features
 from citewell.gate import READ, gate_features
 from citewell.interaction import interact
 from citewell.question import Question, analyse
-from citewell.retriever import HybridRetriever, Retrieval
+from citewell.retriever import HybridRetriever, Retrieval, min_max
+from citewell.settings import Settings
 from citewell.spelling import correct
+from citewell.types import Answer
 from numpy.typing import NDArray
 
 from citewell_eval.cases import Case
@@ -30,6 +33,7 @@ class Observation:
         sentences: sentence features, shape (n, len(evidence.FEATURES)).
         gate: gate features with token vectors, shape (len(gate.FEATURES),).
         lexical: the same without token vectors.
+        weight: how much it counts in a fit.
     """
 
     case: Case
@@ -39,35 +43,62 @@ class Observation:
     sentences: NDArray[np.float64]
     gate: NDArray[np.float64]
     lexical: NDArray[np.float64]
+    weight: float
 
 
-def observe(assistant: Assistant, cases: Iterable[Case], hide: bool = False) -> Iterator[Observation]:
+def observe(
+    assistant: Assistant, cases: Iterable[Case], hide: bool = False, weight: float = 1.0
+) -> Iterator[Observation]:
     """Yields an observation a case; with `hide`, also one a case as if its papers were not in the collection."""
     retriever = HybridRetriever(assistant.collection, assistant.settings)
+    # Earlier questions of a conversation are answered whatever the gate that is being fitted thinks of them.
+    ungated = assistant.using(gate_threshold=0.0)
     for case in cases:
-        question = analyse(correct(case.question, assistant.collection.library, assistant.token_embedder()))
-        retrieval = retriever.retrieve(question.text)
-        yield from _observation(assistant, case, question, retrieval)
+        history: list[Answer] = []
+        for earlier in case.history:
+            history.append(ungated.ask(earlier, history=history))
+        alone = understand(case.question, history, None, assistant.settings.history_tokens)
+        question = analyse(correct(alone.text, assistant.collection.library, assistant.token_embedder()))
+        retrieval = retriever.retrieve(question.text, None, alone.papers)
+        yield from _observation(assistant, case, question, retrieval, weight)
         if hide and case.answerable:
             titles = assistant.collection.library.papers([c.row for c in retrieval.candidates])
             gone = {row for row, paper in titles.items() if paper.title in case.papers}
-            left = tuple(c for c in retrieval.candidates if c.row not in gone)
-            hidden = replace(case, id=case.id + "-hidden", kind="hidden", answerable=False)
-            yield from _observation(assistant, hidden, question, replace(retrieval, candidates=left))
+            hidden = case.model_copy(
+                update={"id": case.id + "-hidden", "kind": "hidden", "answerable": False}
+            )
+            left = _without(retrieval, gone, assistant.settings)
+            yield from _observation(assistant, hidden, question, left, weight)
+
+
+def _without(retrieval: Retrieval, gone: Set[int], settings: Settings) -> Retrieval:
+    """Returns the retrieval without some papers.
+
+    The others are scored against each other anew: a best paper whose score told that a better one is gone would teach
+    the gate to look for that, which no question that is asked shows.
+    """
+    left = [candidate for candidate in retrieval.candidates if candidate.row not in gone]
+    cosines = np.array([(c.abstract_cosine, c.chunk_cosine) for c in left]).reshape(-1, 2)
+    dense = min_max(cosines @ [1 - settings.chunk_weight, settings.chunk_weight], len(left))
+    lexical = min_max(np.array([c.bm25 for c in left]), len(left))
+    scores = settings.dense_weight * dense + (1 - settings.dense_weight) * lexical
+    scored = [replace(c, score=float(score)) for c, score in zip(left, scores, strict=True)]
+    return replace(retrieval, candidates=tuple(sorted(scored, key=lambda c: (-c.score, c.paper_id))))
 
 
 def _observation(
-    assistant: Assistant, case: Case, question: Question, retrieval: Retrieval
+    assistant: Assistant, case: Case, question: Question, retrieval: Retrieval, weight: float
 ) -> Iterator[Observation]:
     evidence = gather(question, retrieval, assistant.collection.library, assistant.settings.similarity_top_k)
     if not evidence.sentences or not question.stems:
         return
-    rows = [
+    full, lexical = (
         np.array(gate_features(question, retrieval, evidence, interact(question, evidence, 0, READ, used)))
         for used in (assistant.token_embedder(), None)
-    ]
+    )
     right = np.array([_states(case, evidence, i) for i in range(len(evidence.sentences))])
-    yield Observation(case, question, evidence, right, sentence_features(question, evidence), *rows)
+    rows = sentence_features(question, evidence)
+    yield Observation(case, question, evidence, right, rows, full, lexical, weight)
 
 
 def _states(case: Case, evidence: Evidence, index: int) -> bool:

@@ -29,7 +29,7 @@ from citewell.errors import UsageError
 from citewell.types import Rejected, Span
 from citewell.verification import verify
 
-from citewell_eval.answers import share
+from citewell_eval.statistics import share
 
 KINDS = ("faithful", "wrong thing", "wrong number", "wrong direction", "swapped")
 _DATASETS = Path(__file__).resolve().parents[1] / "datasets"
@@ -109,7 +109,12 @@ def summary(verdicts: Sequence[Verdict]) -> dict[str, dict[str, object]]:
         own = [verdict for verdict in verdicts if verdict.case.kind == kind]
         checks = Counter(verdict.rejected.check for verdict in own if verdict.rejected is not None)
         withheld = share([verdict.rejected is not None for verdict in own])
-        measured[kind] = {**withheld, "checks": dict(checks.most_common())}
+        rounded = {
+            "share": round(withheld.value, 4),
+            "low": round(withheld.low, 4),
+            "high": round(withheld.high, 4),
+        }
+        measured[kind] = {**rounded, "of": len(own), "checks": dict(checks.most_common())}
     return measured
 
 

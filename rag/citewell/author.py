@@ -205,7 +205,8 @@ class Author:
         if isinstance(outcome, Rejected) or self._settings.verify != "judge":
             return outcome
         quotes = self._safe("\n".join(quote.text for quote in outcome.quotes))
-        against = _against(self._whole("judge_support", sentence=self._safe(outcome.text), quotes=quotes))
+        reply = self._whole("judge_support", sentence=self._safe(outcome.text), quotes=quotes)
+        against = _against(read_judgement(reply))
         return outcome if against is None else Rejected(outcome.text, against, "judge")
 
     def _whole(self, prompt: str, **values: str) -> str:
@@ -249,16 +250,24 @@ def _cut_short(reason: str | None, max_tokens: int) -> GenerationError:
     return GenerationError(message, "truncated")
 
 
-class _Judgement(BaseModel):
+class Judgement(BaseModel):
+    """What a judge says of a sentence, and why."""
+
     supported: bool
     reason: str = "not supported by its quotes"
 
 
-def _against(reply: str) -> str | None:
-    """Returns what a judge has against a sentence; one that cannot be understood has nothing."""
+def read_judgement(reply: str) -> Judgement | None:
+    """Returns what a judge said, None where it cannot be understood."""
     found = _OBJECT.search(reply)
     try:
-        judgement = _Judgement.model_validate_json(found[0] if found else reply)
+        return Judgement.model_validate_json(found[0] if found else reply)
     except ValidationError:
         return None
-    return None if judgement.supported else f"The judge: {' '.join(judgement.reason.split())[:_TOLD]}"
+
+
+def _against(judgement: Judgement | None) -> str | None:
+    """Returns what a judge has against a sentence; one that cannot be understood has nothing."""
+    if judgement is None or judgement.supported:
+        return None
+    return f"The judge: {' '.join(judgement.reason.split())[:_TOLD]}"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 
-from citewell.errors import MissingExtraError, UsageError
-
-_GROUP = "citewell.commands"
+from citewell import commands
+from citewell.errors import UsageError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -46,14 +44,7 @@ def chat(options: argparse.Namespace, notify: Callable[[str], None]) -> int:
         from citewell.chat import run_chat
 
         return run_chat(data_dir, options.corpus, notify, **named)
-    try:
-        (command,) = entry_points(group=_GROUP, name="chat")
-        run = command.load()
-    except (ModuleNotFoundError, ValueError) as error:
-        raise MissingExtraError(
-            f"The browser chat is not installed ({error}): pip install 'citewell[ui]'. "
-            "`citewell chat --terminal` chats here."
-        ) from error
+    run = commands.load("chat", "pip install 'citewell[ui]', or chat here with --terminal.")
     status: int = run(
         data_dir,
         options.corpus,

@@ -1,4 +1,4 @@
-"""The command line: `citewell ingest|search|ask|replay|show|stats|chat|doctor`.
+"""The command line: `citewell ingest|search|ask|replay|show|stats|chat|eval|doctor`.
 
 Results go to stdout, everything else to stderr. Exit status: 0 done (an abstention is an answer), 1 a failed
 answer, 2 bad usage, a broken set-up or unreadable input. Modules that take long to import are imported by the
@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from citewell import browser
+from citewell import browser, commands
 from citewell.errors import CitewellError, CorpusError, UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     _accept_any_text()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        if arguments[:1] == ["eval"]:  # it has options of its own, and another package reads them
+            run = commands.load("eval", "pip install citewell.")
+            return int(run(arguments[1:], _notify))
         options = _parse(arguments)
         status = _COMMANDS[options.command](options)
         sys.stdout.flush()
@@ -125,10 +128,10 @@ def _parser() -> _Parser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    listed = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def command(name: str, about: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=about, description=about, parents=[shared], allow_abbrev=False)
+        return listed.add_parser(name, help=about, description=about, parents=[shared], allow_abbrev=False)
 
     ingest = command("ingest", "Read listing pages, JSONL, CSV, TSV or arXiv dumps into the collection.")
     ingest.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a file or a folder")
@@ -151,6 +154,9 @@ def _parser() -> _Parser:
     chat = command("chat", "Ask in a browser tab, of your collection or of a packaged sample.")
     browser.add_options(chat)
     _add_model(chat)
+    listed.add_parser(
+        "eval", help="Measure answers, citations and refusals; `citewell eval --help` tells how."
+    )
     doctor = command("doctor", "Check the set-up and the collection.")
     doctor.add_argument("--rebuild", action="store_true", help="make the vector index again, then check")
     return parser
@@ -376,6 +382,10 @@ def _doctor(options: argparse.Namespace) -> int:
     return diagnosis.exit_status
 
 
+def _misplaced(options: argparse.Namespace) -> int:
+    raise UsageError("The options of `citewell eval` stand behind it: `citewell eval --data-dir DIR`.")
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "ingest": _ingest,
     "search": _search,
@@ -384,6 +394,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "show": _show,
     "stats": _stats,
     "chat": lambda options: browser.chat(options, _notify),
+    "eval": _misplaced,
     "doctor": _doctor,
 }
 

@@ -1,0 +1,271 @@
+"""Citewell beside the bare embedding model and beside stock LlamaIndex: how fast papers go in and are found.
+
+    python eval/benchmarks/peers.py --corpus FILES --json report.json --html report.html
+
+All run in one process by turns: every round ingests the same papers once with each, every question is asked of each,
+and the medians of the ratios are reported, so that a busy machine disturbs all alike. Each has the same embedding model
+loaded for itself, because a shared one would remember the questions that another has asked.
+LlamaIndex is `VectorStoreIndex.from_documents` with its default splitter, over its default store and over Chroma.
+
+What they do is not the same. Citewell writes a library and an index to disk, stores a vector of every sentence chunk
+beside that of the abstract, and ranks by words too. LlamaIndex keeps one vector an abstract, in memory.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from citewell.assistant import Assistant
+from citewell.corpus import read_corpus
+from citewell.embedding import Embedder, Passages
+from citewell.embedding.minilm import MiniLM
+from citewell.types import Entry, Paper
+from citewell_eval.systems.llama_parts import ChromaStore, SameEmbedding
+from embedding import BareSession, token_ids
+from llama_index.core import Document, StorageContext, VectorStoreIndex
+from llama_index.core.node_parser import SentenceSplitter
+from llama_index.core.vector_stores.types import BasePydanticVectorStore
+from questions import Asked, questions_about, spread
+from report import (
+    Machine,
+    Table,
+    conclude,
+    machine,
+    options_of,
+    percentile,
+    plot,
+    seconds,
+    timed,
+    usable_cpus,
+    write_html,
+)
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+CITEWELL, BARE = "Citewell", "bare onnxruntime session"
+_FOUND = 10  # papers returned for a question
+
+Search = Callable[[str], list[str]]
+"""Returns titles of papers for a question, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What one system needs.
+
+    Attributes:
+        name: of the system; the bare session embeds papers and questions and does nothing else.
+        ingest_seconds: to take all papers in, median of the rounds.
+        citewell_ingest_speed: Citewell's speed in units of this one's; above 1 Citewell is the faster.
+        query_ms: to find ten papers for a question, median.
+        query_p95_ms: the 95th percentile.
+        citewell_query_speed: as for ingest.
+        first: share of the questions whose paper is the first found; None for the bare session.
+    """
+
+    name: str
+    ingest_seconds: float
+    citewell_ingest_speed: float
+    query_ms: float
+    query_p95_ms: float
+    citewell_query_speed: float
+    first: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything measured."""
+
+    machine: Machine
+    papers: int
+    rounds: int
+    questions: int
+    systems: list[System]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints and writes the report; returns the exit status."""
+    parser = options_of(__doc__)
+    parser.add_argument("--corpus", type=Path, nargs="+", required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--questions", type=int, default=100)
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write tables and plots to this file")
+    options = parser.parse_args(arguments)
+    found = {e.paper.title: e.paper for e in read_corpus(options.corpus) if isinstance(e, Entry)}
+    report = measure(list(found.values()), options.rounds, options.questions, MiniLM)
+    if options.html:
+        parts = [told(report), table(report), *plots(report)]
+        write_html(options.html, "Citewell beside its peers", parts)
+    return conclude(report, options.json, f"{told(report)}\n\n{table(report).text()}")
+
+
+def measure(
+    papers: Sequence[Paper], rounds: int, questions: int, new_embedder: Callable[[], Embedder]
+) -> Report:
+    """Returns the report for some papers; every system gets a new embedder."""
+    asked = questions_about([papers[n] for n in spread(len(papers), questions)])
+    with ExitStack() as stack:
+        ingests, searches = _ingests(papers, rounds, new_embedder, stack)
+        queries, firsts = _queries(asked, searches)
+    systems = [
+        System(
+            name,
+            round(statistics.median(ingests[name]), 3),
+            round(ratio(ingests[name], ingests[CITEWELL]), 3),
+            round(1000 * statistics.median(queries[name]), 2),
+            round(1000 * percentile(queries[name]), 2),
+            round(ratio(queries[name], queries[CITEWELL]), 3),
+            firsts.get(name),
+        )
+        for name in ingests
+    ]
+    return Report(machine(), len(papers), rounds, questions, systems)
+
+
+def ratio(of: Sequence[float], to: Sequence[float]) -> float:
+    """Returns the median of the ratios of measurements that were made side by side."""
+    return statistics.median(one / other for one, other in zip(of, to, strict=True))
+
+
+# --- the systems ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def citewell(embedder: Embedder, papers: Sequence[Paper]) -> Iterator[Search]:
+    """Yields the search of a new collection on disk, deleted afterwards."""
+    with tempfile.TemporaryDirectory() as folder, Assistant.open(folder, embedder=embedder) as assistant:
+        assistant.add(papers)
+        yield lambda question: [result.title for result in assistant.search(question, _FOUND)]
+
+
+@contextmanager
+def llama_index(
+    store: Callable[[], BasePydanticVectorStore] | None, embedder: Embedder, papers: Sequence[Paper]
+) -> Iterator[Search]:
+    """Yields the retriever of a new index over a store, by default LlamaIndex's own."""
+    documents = [Document(text=paper.abstract, metadata={"title": paper.title}) for paper in papers]
+    context = StorageContext.from_defaults(vector_store=store()) if store else None
+    index = VectorStoreIndex.from_documents(
+        documents,
+        storage_context=context,
+        embed_model=SameEmbedding(embedder),
+        transformations=[SentenceSplitter()],
+    )
+    retriever = index.as_retriever(similarity_top_k=_FOUND)
+    yield lambda question: [str(found.node.metadata["title"]) for found in retriever.retrieve(question)]
+
+
+BUILDERS: Mapping[str, Callable[[Embedder, Sequence[Paper]], AbstractContextManager[Search]]] = {
+    CITEWELL: citewell,
+    "LlamaIndex, default store": partial(llama_index, None),
+    "LlamaIndex, Chroma": partial(llama_index, ChromaStore),
+}
+
+
+# --- measuring ------------------------------------------------------------------------------------------
+
+
+def _ingests(
+    papers: Sequence[Paper], rounds: int, new_embedder: Callable[[], Embedder], stack: ExitStack
+) -> tuple[dict[str, list[float]], dict[str, Search]]:
+    """Returns the seconds of every round by system, and the searches of the last, open as long as the stack."""
+    tokens = token_ids([Passages(paper.title, paper.abstract) for paper in papers])
+    bare = BareSession(1)
+    builders = {name: partial(build, new_embedder()) for name, build in BUILDERS.items()}
+    for build in builders.values():  # what loads on first use is loaded by now
+        with build(papers[:2]) as search:
+            search(papers[0].title)
+    took: dict[str, list[float]] = {name: [] for name in (CITEWELL, BARE, *BUILDERS)}
+    searches: dict[str, Search] = {}
+    for _ in range(rounds):
+        stack.close()  # the round before
+        for name, build in builders.items():
+            searches[name], spent = timed(partial(stack.enter_context, build(papers)))
+            took[name].append(spent)
+        took[BARE].append(seconds(lambda: bare.run_all(tokens, 1, usable_cpus())))
+    return took, searches
+
+
+def _queries(
+    asked: Sequence[Asked], searches: Mapping[str, Search]
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Returns the seconds of every question by system, and the share whose paper was found first."""
+    bare = BareSession(1)
+    took: dict[str, list[float]] = {name: [] for name in (*searches, BARE)}
+    firsts = dict.fromkeys(searches, 0)
+    for search in searches.values():
+        search(asked[0].question)
+    for n, one in enumerate(asked):
+        for name in _turned(list(searches), n):
+            found, spent = timed(partial(searches[name], one.question))
+            took[name].append(spent)
+            firsts[name] += found[:1] == [one.title]
+        took[BARE].append(seconds(partial(bare.run_all, token_ids([Passages("", one.question)]), 1, 1)))
+    return took, {name: round(count / len(asked), 3) for name, count in firsts.items()}
+
+
+def _turned(names: Sequence[str], by: int) -> Sequence[str]:
+    """Returns the names in turned order, so that none always follows the same."""
+    start = by % len(names)
+    return [*names[start:], *names[:start]]
+
+
+# --- showing --------------------------------------------------------------------------------------------
+
+
+def told(report: Report) -> str:
+    """Returns what was measured, in a sentence."""
+    return (
+        f"{report.papers:,} papers in {report.rounds} rounds and {report.questions} questions, "
+        f"on {report.machine.cores} cores."
+    )
+
+
+def table(report: Report) -> Table:
+    """Returns a row for each system."""
+    head = (
+        "",
+        "ingest s",
+        "Citewell is … times as fast",
+        "query ms",
+        "p95 ms",
+        "Citewell is … times as fast",
+        "found first",
+    )
+    rows = [
+        (
+            s.name,
+            s.ingest_seconds,
+            s.citewell_ingest_speed,
+            s.query_ms,
+            s.query_p95_ms,
+            s.citewell_query_speed,
+            s.first,
+        )
+        for s in report.systems
+    ]
+    return Table(head, rows)
+
+
+def plots(report: Report) -> list[Figure]:
+    """Returns bars of Citewell's speed in units of its peers'."""
+    peers = [system for system in report.systems if system.name != CITEWELL]
+    series = {
+        "ingest": [peer.citewell_ingest_speed for peer in peers],
+        "query": [peer.citewell_query_speed for peer in peers],
+    }
+    axes = ("", "times as fast")
+    return [plot("Citewell's speed in units of its peers'", [p.name for p in peers], series, axes, bars=True)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""Whatever is broken on purpose, the suite finds it: exit status 1, and the measure that says why.
+
+The cases are a part of the sample suite, compared with its committed baseline through the command itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from citewell import Assistant
+from citewell.citations import Numbering
+from citewell.library import Library
+from citewell.types import Rejected
+from citewell.verification import numbers
+from citewell_eval.cases import Case
+from citewell_eval.command import run
+from citewell_eval.suites import load_suite
+
+SUITE = load_suite()
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample")
+    with Assistant.open(folder) as assistant:
+        assistant.ingest(SUITE.corpus)
+    return folder
+
+
+def gate(
+    tmp_path: Path, data_dir: Path, capsys: pytest.CaptureFixture[str], chosen: Callable[[Case], bool]
+) -> tuple[int, str]:
+    """Runs the suite over some cases; returns the exit status and what is printed."""
+    cases = [case for case in SUITE.cases if chosen(case)]
+    (tmp_path / "cases.jsonl").write_text("\n".join(case.model_dump_json() for case in cases), "utf-8")
+    (tmp_path / "s.toml").write_text(
+        f'[part]\ncases = ["cases.jsonl"]\nbaseline = {json.dumps(str(SUITE.baseline))}'
+    )
+    status = run([str(tmp_path / "s.toml"), "--data-dir", str(data_dir)], print)
+    return status, " ".join(capsys.readouterr().out.split())
+
+
+def asked(case: Case) -> bool:
+    return not case.writes and not case.history
+
+
+def scripted(case: Case) -> bool:
+    return case.kind == "model"
+
+
+def a_third(case: Case) -> bool:
+    return asked(case) and int(case.id[-3:]) % 3 == 0
+
+
+@pytest.mark.parametrize("chosen", [a_third, scripted])
+def test_as_it_is_it_passes(tmp_path, data_dir, capsys, chosen):
+    status, said = gate(tmp_path, data_dir, capsys, chosen)
+    assert status == 0, said
+
+
+def test_without_bm25_the_ranking_is_worse(tmp_path, data_dir, capsys, monkeypatch):
+    monkeypatch.setattr(Library, "lexical", lambda *_: [])
+    status, said = gate(tmp_path, data_dir, capsys, asked)
+    assert status == 1 and "nDCG@10 changed by -" in said
+
+
+def test_with_citation_numbers_shifted_by_one_they_are_invalid(tmp_path, data_dir, capsys, monkeypatch):
+    cite = Numbering.cite
+
+    def shifted(self, draft):
+        found = cite(self, draft)
+        if isinstance(found, Rejected):
+            return found
+        return replace(found[0], citations=tuple(n + 1 for n in found[0].citations)), found[1]
+
+    monkeypatch.setattr(Numbering, "cite", shifted)
+    status, said = gate(tmp_path, data_dir, capsys, a_third)
+    assert status == 1 and "citation validity has to be perfect" in said
+
+
+def test_with_the_gate_off_refusals_are_worse(tmp_path, data_dir, capsys, monkeypatch):
+    monkeypatch.setenv("CITEWELL_GATE_THRESHOLD", "0")
+    status, said = gate(tmp_path, data_dir, capsys, a_third)
+    assert status == 1 and "refusal F1 changed by -" in said
+
+
+def test_without_the_number_check_false_sentences_are_shown(tmp_path, data_dir, capsys, monkeypatch):
+    monkeypatch.setattr(numbers, "problem", lambda *_: None)
+    status, said = gate(tmp_path, data_dir, capsys, scripted)
+    assert status == 1 and "false sentences shown changed by +" in said
