@@ -68,8 +68,8 @@ PEERS = peers.Report(
     rounds=3,
     questions=100,
     systems=[
-        peers.System(peers.CITEWELL, 12.0, 1.0, 8.0, 9.0, 1.0, 0.98),
-        peers.System(peers.BARE, 10.0, 0.833, 4.0, 5.0, 0.5, None),
+        peers.System(peers.CITEWELL, 12.0, 1.0, 1.0, 1.0, 8.0, 9.0, 1.0, 0.98),
+        peers.System(peers.BARE, 10.0, 0.833, 0.5, 0.9, 4.0, 5.0, 0.5, None),
     ],
 )
 
@@ -77,12 +77,12 @@ PEERS = peers.Report(
 # --- ratios and numbers ---------------------------------------------------------------------------------
 
 
-def test_a_ratio_is_the_median_of_ratios_of_neighbours():
-    # A machine that is ten times as slow in one round leaves the ratio alone.
-    assert peers.ratio([2.0, 20.0, 4.0], [1.0, 10.0, 2.0]) == 2.0
-    assert peers.ratio([1.0, 30.0, 2.0], [1.0, 10.0, 1.0]) == 2.0
+def test_ratios_are_of_neighbours_and_their_spread_is_told():
+    # A machine that is ten times as slow in one round leaves the ratios alone.
+    assert peers.ratios([2.0, 20.0, 4.0], [1.0, 10.0, 2.0]) == [2.0, 2.0, 2.0]
+    assert peers.spread_of(peers.ratios([1.0, 30.0, 2.0], [1.0, 10.0, 1.0])) == (2.0, 1.0, 3.0)
     with pytest.raises(ValueError):
-        peers.ratio([1.0], [1.0, 2.0])
+        peers.ratios([1.0], [1.0, 2.0])
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,14 @@ def test_the_table_of_sizes_has_a_column_a_size_and_a_row_a_measure():
 
 def test_the_table_of_peers_has_a_row_a_system():
     rows = peers.table(PEERS).text().splitlines()
-    assert rows[2].startswith(peers.BARE) and rows[2].split()[-5:] == ["0.833", "4", "5", "0.5", "–"]
+    assert rows[2].startswith(peers.BARE) and rows[2].split()[-6:] == [
+        "0.833",
+        "0.5–0.9",
+        "4",
+        "5",
+        "0.5",
+        "–",
+    ]
     assert peers.told(PEERS) == "532 papers in 3 rounds and 100 questions, on 2 cores."
 
 

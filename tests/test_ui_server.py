@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from citewell import Assistant, Paper, Settings, browser
+from citewell import Assistant, Paper, Settings, browser, commands
 from citewell.errors import CollectionError, MissingExtraError, UsageError
 from citewell_ui import server
 from citewell_ui.host import Engine, Host
@@ -185,7 +185,7 @@ class Command:
 
 def test_the_options_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     command = Command()
-    monkeypatch.setattr(browser, "entry_points", lambda **names: [command])
+    monkeypatch.setattr(commands, "entry_points", lambda **names: [command])
     assert (
         browser.chat(
             options("--port", "80", "--no-browser", "--corpus", "a", "b", "--allow-host", "n"), print
@@ -209,14 +209,14 @@ def test_the_options_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_the_extra_it_is_told_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, found: list[Command]
 ) -> None:
-    monkeypatch.setattr(browser, "entry_points", lambda **names: found)
+    monkeypatch.setattr(commands, "entry_points", lambda **names: found)
     with pytest.raises(MissingExtraError, match=r"pip install 'citewell\[ui\]'.*--terminal") as raised:
         browser.chat(options(), print)
     assert "\n" not in str(raised.value)
 
 
 def test_the_installed_command_is_the_server() -> None:
-    (command,) = browser.entry_points(group="citewell.commands", name="chat")
+    (command,) = commands.entry_points(group="citewell.commands", name="chat")
     assert command.load() is server.run
 
 

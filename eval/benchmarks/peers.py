@@ -43,6 +43,7 @@ from report import (
     percentile,
     plot,
     seconds,
+    shown,
     timed,
     usable_cpus,
     write_html,
@@ -65,7 +66,10 @@ class System:
     Attributes:
         name: of the system; the bare session embeds papers and questions and does nothing else.
         ingest_seconds: to take all papers in, median of the rounds.
-        citewell_ingest_speed: Citewell's speed in units of this one's; above 1 Citewell is the faster.
+        citewell_ingest_speed: Citewell's speed in units of this one's, median of the rounds; above 1 Citewell is the
+            faster.
+        citewell_ingest_lowest: the least of the rounds; far from the highest, the machine was too busy to tell.
+        citewell_ingest_highest: the most of the rounds.
         query_ms: to find ten papers for a question, median.
         query_p95_ms: the 95th percentile.
         citewell_query_speed: as for ingest.
@@ -75,6 +79,8 @@ class System:
     name: str
     ingest_seconds: float
     citewell_ingest_speed: float
+    citewell_ingest_lowest: float
+    citewell_ingest_highest: float
     query_ms: float
     query_p95_ms: float
     citewell_query_speed: float
@@ -117,23 +123,42 @@ def measure(
         ingests, searches = _ingests(papers, rounds, new_embedder, stack)
         queries, firsts = _queries(asked, searches)
     systems = [
-        System(
-            name,
-            round(statistics.median(ingests[name]), 3),
-            round(ratio(ingests[name], ingests[CITEWELL]), 3),
-            round(1000 * statistics.median(queries[name]), 2),
-            round(1000 * percentile(queries[name]), 2),
-            round(ratio(queries[name], queries[CITEWELL]), 3),
-            firsts.get(name),
-        )
+        _system(name, ingests[name], ingests[CITEWELL], queries[name], queries[CITEWELL], firsts.get(name))
         for name in ingests
     ]
     return Report(machine(), len(papers), rounds, questions, systems)
 
 
-def ratio(of: Sequence[float], to: Sequence[float]) -> float:
-    """Returns the median of the ratios of measurements that were made side by side."""
-    return statistics.median(one / other for one, other in zip(of, to, strict=True))
+def _system(
+    name: str,
+    ingests: Sequence[float],
+    our_ingests: Sequence[float],
+    queries: Sequence[float],
+    our_queries: Sequence[float],
+    first: float | None,
+) -> System:
+    speed, lowest, highest = spread_of(ratios(ingests, our_ingests))
+    return System(
+        name=name,
+        ingest_seconds=round(statistics.median(ingests), 3),
+        citewell_ingest_speed=round(speed, 3),
+        citewell_ingest_lowest=round(lowest, 3),
+        citewell_ingest_highest=round(highest, 3),
+        query_ms=round(1000 * statistics.median(queries), 2),
+        query_p95_ms=round(1000 * percentile(queries), 2),
+        citewell_query_speed=round(statistics.median(ratios(queries, our_queries)), 3),
+        first=first,
+    )
+
+
+def ratios(of: Sequence[float], to: Sequence[float]) -> list[float]:
+    """Returns the ratios of measurements that were made side by side."""
+    return [one / other for one, other in zip(of, to, strict=True)]
+
+
+def spread_of(values: Sequence[float]) -> tuple[float, float, float]:
+    """Returns the median, the lowest and the highest."""
+    return statistics.median(values), min(values), max(values)
 
 
 # --- the systems ----------------------------------------------------------------------------------------
@@ -186,12 +211,14 @@ def _ingests(
             search(papers[0].title)
     took: dict[str, list[float]] = {name: [] for name in (CITEWELL, BARE, *BUILDERS)}
     searches: dict[str, Search] = {}
-    for _ in range(rounds):
+    for number in range(rounds):
         stack.close()  # the round before
-        for name, build in builders.items():
-            searches[name], spent = timed(partial(stack.enter_context, build(papers)))
+        for name in _turned([*builders, BARE], number):
+            if name == BARE:
+                took[name].append(seconds(lambda: bare.run_all(tokens, 1, usable_cpus())))
+                continue
+            searches[name], spent = timed(partial(stack.enter_context, builders[name](papers)))
             took[name].append(spent)
-        took[BARE].append(seconds(lambda: bare.run_all(tokens, 1, usable_cpus())))
     return took, searches
 
 
@@ -236,6 +263,7 @@ def table(report: Report) -> Table:
         "",
         "ingest s",
         "Citewell is … times as fast",
+        "range",
         "query ms",
         "p95 ms",
         "Citewell is … times as fast",
@@ -246,6 +274,7 @@ def table(report: Report) -> Table:
             s.name,
             s.ingest_seconds,
             s.citewell_ingest_speed,
+            f"{shown(s.citewell_ingest_lowest)}–{shown(s.citewell_ingest_highest)}",
             s.query_ms,
             s.query_p95_ms,
             s.citewell_query_speed,
