@@ -265,7 +265,9 @@ def test_rewritten_follow_ups_name_what_they_are_about(name, least):
     assert len(load_cases(path)) == len(rows) == len({row["id"] for row in rows}) == 40
     missing = []
     for row in rows:
-        history = [answered(earlier, *cited) for earlier, cited in zip(row["history"], row["cited"], strict=True)]
+        history = [
+            answered(earlier, *cited) for earlier, cited in zip(row["history"], row["cited"], strict=True)
+        ]
         written = rewrite(row["question"], history)
         if not named(row["keywords"], written.text):
             missing.append(f"{row['question']} -> {written.text}")

@@ -49,26 +49,21 @@ def asked(case: Case) -> bool:
 
 
 def scripted(case: Case) -> bool:
-    return case.kind == "model"
+    return case.kind == "model" and int(case.id[-3:]) % 2 == 0
 
 
 def a_third(case: Case) -> bool:
     return asked(case) and int(case.id[-3:]) % 3 == 0
 
 
-def a_half(case: Case) -> bool:
-    return asked(case) and int(case.id[-3:]) % 2 == 0
-
-
-@pytest.mark.parametrize("chosen", [a_third, scripted])
-def test_as_it_is_it_passes(tmp_path, data_dir, capsys, chosen):
-    status, said = gate(tmp_path, data_dir, capsys, chosen)
+def test_as_it_is_it_passes(tmp_path, data_dir, capsys):
+    status, said = gate(tmp_path, data_dir, capsys, a_third)
     assert status == 0, said
 
 
 def test_without_bm25_the_ranking_is_worse(tmp_path, data_dir, capsys, monkeypatch):
     monkeypatch.setattr(Library, "lexical", lambda *_: [])
-    status, said = gate(tmp_path, data_dir, capsys, a_half)
+    status, said = gate(tmp_path, data_dir, capsys, asked)
     assert status == 1 and "nDCG@10 changed by -" in said
 
 
