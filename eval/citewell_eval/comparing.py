@@ -87,23 +87,31 @@ def leads(contenders: Sequence[Contender], measure: str) -> dict[str, Estimate]:
 
 
 def table(contenders: Sequence[Contender]) -> RenderableType:
-    """Returns the table: a row a system, measures with 95 % intervals; then what the first is ahead by."""
-    parts: list[RenderableType] = []
-    for names in (HEADLINES, SHOWN[len(HEADLINES) : 8], SHOWN[8:]):
-        found = Table(box=None, pad_edge=False)
-        found.add_column("system")
-        for name in names:
-            found.add_column(name, justify="right")
-        for contender in contenders:
-            found.add_row(Text(contender.name), *(_cell(contender.estimate(name)) for name in names))
-        parts += [found, Text()]
-    parts.append(_costs(contenders))
-    parts += [Text(), *_leads(contenders)]
-    return Group(*parts)
+    """Returns a row for each measure and system, and how far the first is ahead by the paired bootstrap."""
+    found = Table(box=None, pad_edge=False)
+    for column in ("measure", "system", "value", "95 % interval", "first ahead by"):
+        found.add_column(column, justify="left" if column in ("measure", "system") else "right")
+    for name in SHOWN:
+        ahead = leads(contenders, name)
+        for number, contender in enumerate(contenders):
+            estimate = contender.estimate(name)
+            cells = ("–", "") if estimate is None else (f"{estimate.value:.3f}", _interval(estimate, ".2f"))
+            lead = ahead.get(contender.name)
+            found.add_row(
+                name if number == 0 else "",
+                Text(contender.name),
+                *cells,
+                "" if lead is None else f"{lead.value:+.2f} {_interval(lead, '+.2f')}{_told(lead)}",
+            )
+    return Group(found, Text(), _costs(contenders), Text("* the interval leaves zero out"))
 
 
-def _cell(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else f"{estimate.value:.3f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+def _interval(estimate: Estimate, form: str) -> str:
+    return f"[{estimate.low:{form}}, {estimate.high:{form}}]"
+
+
+def _told(lead: Estimate) -> str:
+    return " *" if lead.low > 0 or lead.high < 0 else "  "
 
 
 def _costs(contenders: Sequence[Contender]) -> Table:
@@ -113,20 +121,6 @@ def _costs(contenders: Sequence[Contender]) -> Table:
     for c in contenders:
         found.add_row(Text(c.name), f"{c.words:.0f}", f"{c.milliseconds:.0f}", str(len(errors(c.outcomes))))
     return found
-
-
-def _leads(contenders: Sequence[Contender]) -> list[RenderableType]:
-    lines: list[RenderableType] = []
-    for name in HEADLINES:
-        for other, lead in leads(contenders, name).items():
-            said = "ahead of" if lead.low > 0 else "behind" if lead.high < 0 else "not told apart from"
-            lines.append(
-                Text(
-                    f"{contenders[0].name} is {said} {other} in {name}: "
-                    f"{lead.value:+.3f} [{lead.low:+.3f}, {lead.high:+.3f}]"
-                )
-            )
-    return lines
 
 
 def comparison_document(contenders: Sequence[Contender]) -> dict[str, object]:
