@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(folder.cleanup)
     network_guard.guard_children(os.environ, os.path.join(folder.name, "outside-connections.txt"))
     network_guard.install()
+    # A library that asks for this thread's event loop where there is none would make one and leave it open.
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(autouse=True)

@@ -236,8 +236,6 @@ def test_an_assistant_answers_while_another_thread_of_it_ingests(data: Path) -> 
         assert assistant.collection.library.paper("p132") is None
 
 
-# It collects garbage, and with it what tests before it, or the libraries they use, have left open.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_connections_of_threads_that_ended_are_closed(data: Path) -> None:
     descriptors = Path("/proc/self/fd")
     if not descriptors.is_dir():
