@@ -72,6 +72,20 @@ def test_what_is_unchanged_costs_no_embedding(data: Path) -> None:
         assert_complete(assistant.collection)
 
 
+def test_beyond_the_limit_only_abstracts_are_indexed_and_chunks_still_score(data: Path) -> None:
+    with Assistant.open(data, embedder=HashEmbedder(), chunk_index_limit=40) as assistant:
+        ingest(assistant, PAPERS)
+        assert nearest(assistant.collection, word(3)) != []
+        assert ingest(assistant, [paper(40)]).embedded == 1
+        assert nearest(assistant.collection, word(3)) == []
+        assert_complete(assistant.collection)
+        assert found(assistant, word(3)) == "p3"
+    with Assistant.open(data, embedder=HashEmbedder(), chunk_index_limit=41) as assistant:
+        assert ingest(assistant, PAPERS).embedded == 0
+        assert nearest(assistant.collection, word(3)) != []
+        assert_complete(assistant.collection)
+
+
 def test_only_a_changed_abstract_is_embedded_again_and_its_old_chunks_are_gone(assistant: Assistant) -> None:
     ingest(assistant, PAPERS)
     changed = replace(PAPERS[3], abstract=f"Nothing but {word(9_999)} is left of what this paper said.")

@@ -23,7 +23,7 @@ from citewell.ingest import Consumed, Ingest, Progress, SilentProgress
 from citewell.library import Filters, Library, LibraryWriter, Manifest, Recipe, StoredPassages, write_lock
 from citewell.library import create as create_library
 from citewell.settings import Settings
-from citewell.store import Generation, PaperVectors, VectorStore
+from citewell.store import Generation, PaperVectors, VectorStore, has_chunks
 from citewell.types import Entry, IngestReport, Rejection
 
 __all__ = ["Collection", "Consumed", "Progress", "SilentProgress", "Snapshot"]
@@ -271,10 +271,11 @@ class Collection:
         """
         manifest = self.library.manifest()
         held = manifest.fingerprint == recipe.fingerprint and self.store.holds(manifest.generation)
-        if held and not afresh and not self._stale(manifest):
+        sound = held and not afresh and has_chunks(manifest.generation) == self._wants_chunks(manifest)
+        if sound and not self._stale(manifest):
             self.store.sweep_leftovers(manifest.generation)
             return False
-        base = manifest.generation if held and not afresh else ""
+        base = manifest.generation if sound else ""
         try:
             self._publish(recipe, progress, base)
         except CollectionError:
@@ -283,6 +284,9 @@ class Collection:
             self._notify("The vector index was damaged; building it again from the library.")
             self._publish(recipe, progress, base="")
         return True
+
+    def _wants_chunks(self, manifest: Manifest) -> bool:
+        return manifest.papers <= self.settings.chunk_index_limit
 
     def _publish(self, recipe: Recipe, progress: Progress, base: str) -> None:
         old = self.library.manifest()
@@ -299,7 +303,7 @@ class Collection:
             if not self._verified(generation, new, _CHECKED_AT_BUILD):
                 raise CollectionError("The new vector index does not find papers it holds.")
 
-        name = self.store.build(base, change)
+        name = self.store.build(base, change, self._wants_chunks(old))
         writer = LibraryWriter(self.library)
         with writer.transaction():
             writer.publish(replace(new, generation=name))

@@ -47,6 +47,12 @@ class Settings(BaseSettings):
         5_000, description="filters that leave at most this many papers are searched exactly"
     )
 
+    chunk_index_limit: Annotated[int, Field(ge=0)] = Field(
+        20_000,
+        description="papers up to which chunk vectors are indexed too; in larger collections an abstract's vector or "
+        "words find it, and its chunks are then scored exactly as ever",
+    )
+
     gate_threshold: Share = Field(
         0.3,
         description="least calibrated relevance at which a question is answered; docs/gate.md has the curve",

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
 
 ABSTRACTS, CHUNKS = "abstracts", "chunks"
+_ABSTRACTS_ONLY = f"-{ABSTRACTS}"  # ends the name of a generation that holds no chunk vectors
 _BUILDING = ".building-"
 _CHECKSUMS = "checksums.json"
 _PERSISTED = "index_metadata.pickle"  # Chroma writes it once a collection reaches its sync threshold
@@ -62,7 +63,7 @@ class PaperVectors(NamedTuple):
 
 
 class Generation:
-    """One Chroma index with a collection of abstract vectors and one of chunk vectors.
+    """One Chroma index with a collection of abstract vectors and one of chunk vectors, which its name may leave empty.
 
     Args:
         path: its folder.
@@ -85,6 +86,11 @@ class Generation:
             except BaseException:
                 self._client.close()
                 raise
+
+    @property
+    def has_chunks(self) -> bool:
+        """Whether it holds chunk vectors."""
+        return has_chunks(self.path.name)
 
     def close(self) -> None:
         """Releases files and threads; the generation cannot be used afterwards."""
@@ -133,7 +139,7 @@ class Generation:
             with _translated(self.path):
                 abstracts = np.stack([paper.abstract for paper in batch])
                 _upsert(self._collections[ABSTRACTS], paper_ids, abstracts, paper_ids)
-                if owners:
+                if owners and self.has_chunks:
                     ids = [f"{paper.paper_id}#{n}" for paper in batch for n in range(len(paper.chunks))]
                     chunks = np.concatenate([paper.chunks for paper in batch])
                     _upsert(self._collections[CHUNKS], ids, chunks, owners)
@@ -159,8 +165,9 @@ class Generation:
         Where many papers have the same vector, finding others that are just as near is enough.
         """
         try:
+            expected = paper.chunks[:1] if self.has_chunks else ()
             return self._finds(ABSTRACTS, paper.abstract, paper.paper_id) and all(
-                self._finds(CHUNKS, chunk, paper.paper_id) for chunk in paper.chunks[:1]
+                self._finds(CHUNKS, chunk, paper.paper_id) for chunk in expected
             )
         except CollectionError:
             return False
@@ -224,15 +231,20 @@ class VectorStore:
             scratch.cleanup()
             raise
 
-    def build(self, base: str, change: Callable[[Generation], None]) -> str:
+    def build(self, base: str, change: Callable[[Generation], None], chunks: bool = True) -> str:
         """Makes a new generation from a copy of `base` (or from nothing if it is empty); returns its name.
 
         `change` fills the copy. Until this returns, nothing that readers can see has changed.
 
+        Args:
+            base: a generation with chunk vectors if the new one is to have them, and without otherwise.
+            change: adds and removes papers.
+            chunks: whether it holds chunk vectors.
+
         Raises:
             CollectionError: the base is damaged, or the new one cannot be written.
         """
-        name = uuid.uuid4().hex[:12]
+        name = uuid.uuid4().hex[:12] + ("" if chunks else _ABSTRACTS_ONLY)
         building = self.folder / f"{_BUILDING}{name}"
         try:
             with _translated(self.folder, "cannot be written"):
@@ -272,6 +284,11 @@ class VectorStore:
 
     def _folders(self) -> list[Path]:
         return [path for path in self.folder.iterdir() if path.is_dir()] if self.folder.is_dir() else []
+
+
+def has_chunks(name: str) -> bool:
+    """Returns whether the generation of a name holds chunk vectors."""
+    return not name.endswith(_ABSTRACTS_ONLY)
 
 
 @contextmanager
