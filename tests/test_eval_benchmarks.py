@@ -257,7 +257,7 @@ def test_all_vectors_are_those_of_abstracts_and_chunks(tmp_path):
     with Assistant.from_papers(PAPERS, embedder=HashEmbedder()) as assistant:
         library = assistant.collection.library
         vectors = probe.all_vectors(library)
-        passages = library.passages(library.matching(Filters(), 10), library.manifest())
+        passages = library.passages(library.matching(Filters()), library.manifest())
     assert len(vectors) == sum(1 + len(each.chunks) for each in passages.values())
     assert any(np.array_equal(row, passages[1].abstract) for row in vectors)
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 from citewell.assistant import Assistant
 from citewell.errors import GenerationError, NoCollectionError, UsageError
-from citewell.library import Filters
 from citewell.types import Answer, Paper
 from citewell_eval.cases import Case
 from citewell_eval.systems import NAMES, NEED_A_MODEL, load_thresholds, open_systems
@@ -100,7 +99,7 @@ def test_bm25_answers_with_the_sentence_that_holds_most_of_the_question(assistan
 def test_the_confidence_of_bm25_is_a_share_of_what_it_could_reach(assistant):
     system = LexicalSystem(assistant, threshold=0.0)
     library = assistant.collection.library
-    score = dict(library.lexical(["soot"], 5, Filters(), assistant.settings.title_weight))[
+    score = dict(library.lexical(["soot"], assistant.settings.title_weight).best(5))[
         library.row_of("glaciers")
     ]
     most = 2.2 * math.log((4 - 1 + 0.5) / (1 + 0.5))

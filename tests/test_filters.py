@@ -60,12 +60,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 
 def ids(library: Library, filters: Filters) -> set[str]:
-    """The papers that a filter leaves, by the three ways of asking, which must agree."""
-    rows = library.matching(filters, 1_000)
-    assert rows is not None
-    everything = [stored.row for stored in library.iterate()]
-    assert sorted(library.restrict(everything, filters)) == sorted(rows)
-    assert library.count(filters) == len(rows)
+    """The papers that a filter leaves."""
+    rows = library.matching(filters)
+    assert rows == sorted(set(rows))
     return set(library.ids(rows).values())
 
 
@@ -126,7 +123,7 @@ def test_no_filter_can_break_the_query(filled: Library, filters: Filters) -> Non
 def test_a_date_that_cannot_be_read_is_an_error(filled: Library, text: str) -> None:
     assert date_key(text) is None
     with pytest.raises(UsageError, match="Cannot read the date"):
-        filled.count(Filters(since=text))
+        filled.matching(Filters(since=text))
 
 
 @pytest.mark.parametrize(

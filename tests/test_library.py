@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from citewell.errors import CollectionError, NoCollectionError
 from citewell.library import (
-    Filters,
     Library,
     LibraryWriter,
     Recipe,
@@ -180,7 +179,7 @@ def test_a_removed_paper_can_come_back(library: Library) -> None:
         assert not writer.remove("arxiv:2301.00001")
     assert library.manifest().papers == 0
     assert library.manifest().digest == "0" * 32
-    assert library.lexical(["reefs"], 10, Filters(), 2.0) == []
+    assert library.lexical(["reefs"], 2.0).best(10) == []
     (stored,) = put(library, Paper(T, A, arxiv_id="2301.00001"))
     assert stored.outcome == "added"
     assert library.manifest().digest == before.digest
@@ -196,7 +195,7 @@ def test_a_transaction_that_fails_leaves_nothing(library: Library) -> None:
         raise ZeroDivisionError
     assert library.manifest() == before
     assert library.papers([1])[1].abstract == A
-    assert library.lexical(["another"], 10, Filters(), 2.0) == []
+    assert library.lexical(["another"], 2.0).best(10) == []
     assert writer.seen == 0
 
 
@@ -252,10 +251,10 @@ def test_what_is_no_library_is_told(tmp_path: Path) -> None:
 )
 def test_nothing_in_a_term_is_an_operator(library: Library, term: str) -> None:
     put(library, Paper("One", A, paper_id="1"), Paper("Two", A, paper_id="2"))
-    assert library.lexical([term], 10, Filters(), 2.0) == []
-    assert library.lexical_matches([term], Filters()) == 0
-    assert {row for row, _ in library.lexical(["bleach", term], 10, Filters(), 2.0)} == {1, 2}
-    assert library.lexical_matches(["bleach", term], Filters(papers=("2",))) == 1
+    assert library.lexical([term], 2.0).best(10) == []
+    assert len(library.lexical([term], 2.0).rows) == 0
+    assert {row for row, _ in library.lexical(["bleach", term], 2.0).best(10)} == {1, 2}
+    assert list(library.lexical(["bleach", term], 2.0).within([2]).rows) == [2]
 
 
 def test_words_are_found_by_stem_without_diacritics_and_a_title_weighs_more(library: Library) -> None:
@@ -264,13 +263,11 @@ def test_words_are_found_by_stem_without_diacritics_and_a_title_weighs_more(libr
         Paper("Über Größe", "Nothing of the kind is measured here, in any of the places we went to."),
         Paper("Something else", "The glaciers were measured over Größe, in any of the places we went to."),
     )
-    assert [row for row, _ in library.lexical(["GLACIER"], 5, Filters(), 2.5)] == [2]
-    assert [row for row, _ in library.lexical(["große"], 5, Filters(), 2.5)] == [1, 2]
-    assert (
-        len(library.lexical([f"w{number}" for number in range(5_000)] + ["glacier"], 5, Filters(), 2.5)) == 1
-    )
-    assert library.lexical(["measure"], 1, Filters(), 2.5)[0][1] != 0
-    assert library.lexical([], 5, Filters(), 2.5) == []
+    assert [row for row, _ in library.lexical(["GLACIER"], 2.5).best(5)] == [2]
+    assert [row for row, _ in library.lexical(["große"], 2.5).best(5)] == [1, 2]
+    assert len(library.lexical([f"w{number}" for number in range(5_000)] + ["glacier"], 2.5).best(5)) == 1
+    assert library.lexical(["measure"], 2.5).best(1)[0][1] != 0
+    assert library.lexical([], 2.5).best(5) == []
     assert library.document_frequencies(["measur", "glacier", "nowher"]) == {"measur": 2, "glacier": 1}
     assert library.vocabulary("g", 7, 7) == {"glacier": 1}
 
@@ -278,6 +275,32 @@ def test_words_are_found_by_stem_without_diacritics_and_a_title_weighs_more(libr
 def test_a_changed_text_leaves_no_word_behind(library: Library) -> None:
     put(library, Paper(T, A, paper_id="1"))
     put(library, Paper(T, "Dunes wander with the wind.", paper_id="1"))
-    assert library.lexical(["bleach"], 5, Filters(), 2.0) == []
-    assert [row for row, _ in library.lexical(["dunes"], 5, Filters(), 2.0)] == [1]
+    assert library.lexical(["bleach"], 2.0).best(5) == []
+    assert [row for row, _ in library.lexical(["dunes"], 2.0).best(5)] == [1]
     assert library.document_frequencies(["bleach"]) == {}
+
+
+def test_scores_word_by_word_are_those_of_one_query_and_follow_every_change(library: Library) -> None:
+    texts = [
+        f"reef {'coral ' * (n % 7)}{'bleach ' * (n % 3)}{'warm water ' * (n % 5)}dune" for n in range(200)
+    ]
+    put(
+        library,
+        *(Paper(f"Paper {n} on coral" if n % 4 else f"Paper {n}", text) for n, text in enumerate(texts)),
+    )
+    terms = ["coral", "bleach", "water", "nowhere", "coral"]
+
+    def at_once() -> list[tuple[int, float]]:
+        return list(
+            library.connection().execute(
+                "SELECT rowid, -bm25(papers_fts, 2.5, 1.0) AS score FROM papers_fts WHERE papers_fts MATCH ? "
+                "ORDER BY score DESC, rowid LIMIT 20",
+                (" OR ".join(terms),),
+            )
+        )
+
+    before = library.lexical(terms, 2.5).best(20)
+    assert before == at_once() == library.lexical(terms, 2.5).best(20)
+    assert library.lexical(terms, 2.5).within([3, 5]).rows.tolist() == [3, 5]
+    put(library, Paper("Another on coral", "Coral, coral and bleach."))
+    assert library.lexical(terms, 2.5).best(20) == at_once() != before

@@ -16,7 +16,7 @@ import hypothesis.strategies as st
 import pytest
 from citewell import Assistant, Paper
 from citewell.errors import NoCollectionError
-from citewell.library import Filters, LibraryWriter
+from citewell.library import LibraryWriter
 from citewell.store import Generation, VectorStore
 from fakes import HashEmbedder, entries, paper, word
 from hypothesis import HealthCheck, Phase, settings
@@ -158,7 +158,7 @@ class Collections(RuleBasedStateMachine):
         everything = {result.paper_id for result in self.assistant.search("we measured the coral", k=100)}
         assert everything <= self.model.keys()
         for number in self.gone:
-            assert self.assistant.collection.library.lexical_matches([word(number)], Filters()) == 0
+            assert not len(self.assistant.collection.library.lexical([word(number)], 2.5).rows)
 
     @precondition(lambda self: not self.model)
     @invariant()

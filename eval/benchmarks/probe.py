@@ -243,7 +243,7 @@ def summary(rounds: Sequence[Round]) -> Latency:
 def all_vectors(library: Library) -> NDArray[np.float32]:
     """Returns the vectors of all abstracts and chunks, one a row."""
     manifest, blocks = library.manifest(), list[NDArray[np.float32]]()
-    for rows in batched(library.matching(Filters(), sys.maxsize - 1) or [], _READ):
+    for rows in batched(library.matching(Filters()), _READ):
         for passages in library.passages(rows, manifest).values():
             blocks += [passages.abstract[None, :], passages.chunks]
     return np.concatenate(blocks)

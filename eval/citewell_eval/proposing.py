@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from citewell.assistant import Assistant
 from citewell.corpus import search_form
 from citewell.errors import NoCollectionError, UsageError
-from citewell.library import Filters, Library
+from citewell.library import Library
 from citewell.text import STOPWORDS, content_stems, stem, stems, words
 from citewell.types import Paper
 
@@ -243,13 +243,13 @@ class _Proposer:
 
     def _holders(self, phrase: str, limit: int) -> list[Paper]:
         """Returns up to `limit` papers that hold the words of a phrase in their order."""
-        rows = [row for row, _ in self._library.lexical([search_form(phrase)], limit, Filters(), 1.0)]
+        rows = [row for row, _ in self._library.lexical([search_form(phrase)], 1.0).best(limit)]
         found = self._library.papers(rows)
         return [found[row] for row in rows]
 
     def _nearest(self, terms: Sequence[str], limit: int) -> list[Paper]:
         return list(
-            self._library.papers([r for r, _ in self._library.lexical(terms, limit, Filters(), 1.0)]).values()
+            self._library.papers([r for r, _ in self._library.lexical(terms, 1.0).best(limit)]).values()
         )
 
 

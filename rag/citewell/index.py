@@ -7,7 +7,6 @@ was embedded so far is kept.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -83,7 +82,7 @@ class Collection:
         """Returns the passages of all papers, kept in memory; meant for collections of up to `exact_limit`."""
         state, kept = (manifest.revision, manifest.fingerprint), self._passages
         if kept is None or kept[0] != state:
-            rows = self.library.matching(Filters(), sys.maxsize - 1) or []
+            rows = self.library.matching(Filters())
             self._passages = kept = (state, self.library.passages(rows, manifest))
         return kept[1]
 

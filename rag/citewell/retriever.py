@@ -9,6 +9,7 @@ reciprocal rank fusion (see docs/decisions/0003). Filters that leave few papers 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from citewell.errors import CollectionError, UsageError
 from citewell.index import Collection, Snapshot
 from citewell.library import Filters, Manifest, StoredPassages
 from citewell.settings import Settings
+from citewell.store import Generation
 from citewell.text import STOPWORDS, words
 
 
@@ -87,18 +89,20 @@ class HybridRetriever:
         snapshot = self._collection.snapshot()
         query = self._query(question, snapshot)
         library, limit = self._collection.library, self._settings.candidates
-        lexical = library.lexical(query.terms, limit, filters, self._settings.title_weight)
-        searched = library.count(filters) if filters else snapshot.manifest.papers
-        rows = self._dense_rows(query, snapshot, filters, searched)
-        known = library.restrict(list(library.rows_of(carried).values()), filters) if carried else []
-        rows = sorted({*rows, *(row for row, _ in lexical), *known})
+        allowed = library.matching(filters) if filters else None
+        words_found = library.lexical(query.terms, self._settings.title_weight)
+        if allowed is not None:
+            words_found = words_found.within(allowed)
+        lexical = words_found.best(limit)
+        known = set(library.rows_of(carried).values())
+        known = known if allowed is None else known.intersection(allowed)
+        rows = sorted({*self._dense_rows(query, snapshot, allowed), *(row for row, _ in lexical), *known})
         passages = self._passages(rows, snapshot.manifest)
         found = self._fuse(query, rows, passages, dict(lexical))
-        candidates = keep(found, set(known), self._settings.similarity_top_k, limit)
-        matched = len(lexical)
-        if matched == limit:  # there may be more than the list holds
-            matched = library.lexical_matches(query.terms, filters)
-        return Retrieval(query, tuple(candidates), passages, searched, min(matched, searched), snapshot)
+        candidates = keep(found, known, self._settings.similarity_top_k, limit)
+        searched = snapshot.manifest.papers if allowed is None else len(allowed)
+        matched = min(len(words_found.rows), searched)
+        return Retrieval(query, tuple(candidates), passages, searched, matched, snapshot)
 
     def _query(self, question: str, snapshot: Snapshot) -> Query:
         everything = words(search_form(question))
@@ -109,26 +113,30 @@ class HybridRetriever:
             vector = np.zeros(0, dtype=np.float32)
         return Query(question, tuple(terms or dict.fromkeys(everything)), vector)
 
-    def _dense_rows(self, query: Query, snapshot: Snapshot, filters: Filters, searched: int) -> list[int]:
-        """Returns rows of dense candidates: all that are left when they are few, else the index's nearest."""
-        library, settings = self._collection.library, self._settings
-        if (filters or snapshot.generation is None) and searched <= settings.exact_limit:
-            return library.matching(filters, settings.exact_limit) or []
-        if snapshot.generation is None:
+    def _dense_rows(self, query: Query, snapshot: Snapshot, allowed: Sequence[int] | None) -> Sequence[int]:
+        """Returns rows of dense candidates: the index's nearest, or all that are left where they are few."""
+        left = snapshot.manifest.papers if allowed is None else len(allowed)
+        is_few = left <= self._settings.exact_limit
+        if snapshot.generation is not None and (allowed is None or not is_few):
+            with suppress(
+                CollectionError
+            ):  # one that has just been damaged is repaired with the next question
+                return self._nearest_rows(
+                    query, snapshot.generation, allowed, left / snapshot.manifest.papers
+                )
+        if not is_few:
             return []
-        # A filter that keeps the share s of all papers keeps about that share of the nearest ones.
-        share = max(searched, 1) / max(snapshot.manifest.papers, 1)
-        limit = min(int(settings.candidates / share) + settings.candidates, snapshot.manifest.papers)
-        try:
-            found = snapshot.generation.nearest_papers(query.vector, limit)
-            found += snapshot.generation.nearest_by_chunk(query.vector, limit)
-        except CollectionError:
-            return library.matching(filters, settings.exact_limit) or []
-        rows = list(library.rows_of(list(dict.fromkeys(found))).values())
-        if filters:
-            allowed = set(library.restrict(rows, filters))
-            rows = [row for row in rows if row in allowed]
-        return rows
+        return self._collection.library.matching(Filters()) if allowed is None else allowed
+
+    def _nearest_rows(
+        self, query: Query, generation: Generation, allowed: Sequence[int] | None, share: float
+    ) -> Sequence[int]:
+        # A filter that keeps a share of all papers keeps about that share of the nearest ones.
+        limit = int(self._settings.candidates / share) + self._settings.candidates
+        found = generation.nearest_papers(query.vector, limit)
+        found += generation.nearest_by_chunk(query.vector, limit)
+        rows = self._collection.library.rows_of(list(dict.fromkeys(found))).values()
+        return list(rows if allowed is None else set(rows).intersection(allowed))
 
     def _passages(self, rows: Sequence[int], manifest: Manifest) -> StoredPassages:
         """Returns the passages of the rows; those of a small collection are kept in memory between questions."""

@@ -89,9 +89,8 @@ def open_atlas(collection: Collection) -> Atlas:
 
 def draw(library: Library, manifest: Manifest, limit: int = MOST_PAPERS) -> Atlas:
     """Returns a new map of at most `limit` papers of a library."""
-    rows = library.matching(Filters(), limit)
-    if rows is None:
-        rows = library.sample(manifest.revision, limit)
+    few = manifest.papers <= limit
+    rows = library.matching(Filters()) if few else library.sample(manifest.revision, limit)
     ids: list[str] = []
     titles: list[str] = []
     texts: list[str] = []

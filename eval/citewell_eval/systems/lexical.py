@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from citewell.assistant import Assistant
 from citewell.chunking import sentence_spans
 from citewell.corpus.clean import search_form
-from citewell.library import Filters
 from citewell.text import STOPWORDS, stem, stems, words
 from citewell.types import Answer, Paper, Span
 
@@ -54,7 +53,7 @@ class LexicalSystem(LibrarySystem):
 
     def _found(self, terms: Sequence[str], limit: int) -> list[Scored]:
         weight = self._assistant.settings.title_weight
-        scores = self._library.lexical(terms, limit, Filters(), weight)
+        scores = self._library.lexical(terms, weight).best(limit)
         papers = self._library.papers([row for row, _ in scores])
         return [Scored(papers[row], score) for row, score in scores if row in papers]
 

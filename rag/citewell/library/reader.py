@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from citewell.errors import NoCollectionError
 from citewell.library.filters import Filters, to_sql
+from citewell.library.lexical import LexicalIndex, LexicalScores
 from citewell.library.schema import Connection, connect
 from citewell.types import Listing, Paper, Span
 
@@ -129,12 +130,6 @@ def placeholders(values: Sized) -> str:
     return ",".join("?" * len(values))
 
 
-def _any_phrase(terms: Sequence[str]) -> str:
-    """Returns an FTS5 expression; in quotes, nothing in a term is an operator."""
-    phrases = [term.replace("\0", " ").replace('"', '""') for term in terms]
-    return " OR ".join(f'"{phrase}"' for phrase in phrases)
-
-
 def casefold(text: str | None) -> str:
     """Returns the text for comparison in any case; in SQL, as its function of this name."""
     return (text or "").casefold()
@@ -151,6 +146,7 @@ class Library:
             )
         self.path = path
         self._local = threading.local()
+        self._lexical = LexicalIndex(self.connection)
         self.connection()  # fails now rather than at the first question
 
     def connection(self) -> Connection:
@@ -256,53 +252,15 @@ class Library:
             found.update(self.connection().execute(query, part))
         return found
 
-    def matching(self, filters: Filters, limit: int) -> list[int] | None:
-        """Returns the rows that a filter leaves, or None when they are more than `limit`."""
+    def matching(self, filters: Filters) -> list[int]:
+        """Returns the rows that a filter leaves, in order."""
         condition, parameters = to_sql(filters)
-        query = f"SELECT row FROM papers WHERE {condition} LIMIT ?"
-        rows = [row for (row,) in self.connection().execute(query, [*parameters, limit + 1])]
-        return None if len(rows) > limit else rows
+        query = f"SELECT row FROM papers WHERE {condition} ORDER BY row"
+        return [row for (row,) in self.connection().execute(query, parameters)]
 
-    def restrict(self, rows: Sequence[int], filters: Filters) -> list[int]:
-        """Returns those of the rows that the filter leaves."""
-        condition, parameters = to_sql(filters)
-        left: list[int] = []
-        for part in batched(rows):
-            query = f"SELECT row FROM papers WHERE row IN ({placeholders(part)}) AND {condition}"
-            left += [row for (row,) in self.connection().execute(query, [*part, *parameters])]
-        return left
-
-    def count(self, filters: Filters) -> int:
-        """Returns how many papers a filter leaves."""
-        condition, parameters = to_sql(filters)
-        query = f"SELECT count(*) FROM papers WHERE {condition}"
-        return int(self.connection().execute(query, parameters).fetchone()[0])
-
-    def lexical(
-        self, terms: Sequence[str], limit: int, filters: Filters, title_weight: float
-    ) -> list[tuple[int, float]]:
-        """Returns rows and BM25 scores (higher is better), best first, of papers with any of the words."""
-        if not terms:
-            return []
-        condition, parameters = to_sql(filters)
-        # The plus keeps SQLite from running the full-text query once for every row of the filter.
-        where = f"AND +rowid IN (SELECT row FROM papers WHERE {condition})" if filters else ""
-        query = (
-            f"SELECT rowid, -bm25(papers_fts, {float(title_weight)}, 1.0) AS score FROM papers_fts "
-            f"WHERE papers_fts MATCH ? {where} ORDER BY score DESC, rowid LIMIT ?"
-        )
-        values = [_any_phrase(terms), *(parameters if filters else []), limit]
-        return [(row, score) for row, score in self.connection().execute(query, values)]
-
-    def lexical_matches(self, terms: Sequence[str], filters: Filters) -> int:
-        """Returns how many papers hold any of the words."""
-        if not terms:
-            return 0
-        condition, parameters = to_sql(filters)
-        where = f"AND +rowid IN (SELECT row FROM papers WHERE {condition})" if filters else ""
-        query = f"SELECT count(*) FROM papers_fts WHERE papers_fts MATCH ? {where}"
-        values = [_any_phrase(terms), *(parameters if filters else [])]
-        return int(self.connection().execute(query, values).fetchone()[0])
+    def lexical(self, terms: Sequence[str], title_weight: float) -> LexicalScores:
+        """Returns the papers with any of the words and their BM25 scores."""
+        return self._lexical.scores(terms, title_weight)
 
     def document_frequencies(self, stems: Sequence[str]) -> dict[str, int]:
         """Returns in how many papers each stem occurs; absent stems are left out."""
