@@ -1,27 +1,28 @@
 """One run of ingest: entries are embedded, stored batch by batch, and counted.
 
 Vectors are stored before the papers they belong to, so that a kill leaves no paper without them, and what was
-embedded is not embedded again.
+embedded is not embedded again. While one batch is stored and the one after next is read, the next is being embedded.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import astuple, dataclass, field
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from citewell.chunking import chunk_spans
 from citewell.embedding import Embedder
 from citewell.embedding.base import Passages
+from citewell.errors import CitewellError
 from citewell.library import Library, LibraryWriter, Recipe
 from citewell.settings import Settings
-from citewell.types import Entry, IngestReport, Paper, Rejection
-
-_EMBED_SLICE = 128  # papers embedded and stored together; fewer leave a thread idle at the end of each slice
+from citewell.types import Entry, IngestReport, Paper, Rejection, Span
 
 
 class Progress(Protocol):
@@ -97,22 +98,18 @@ class Ingest:
         self._outcomes = {"added": 0, "updated": 0, "unchanged": 0, "duplicate": 0}
         self._rejected: list[Rejection] = []
         self._embedded = 0
+        self._before: _Batch | None = None
 
     def run(self, entries: Iterable[Entry | Rejection]) -> None:
         """Stores all entries, batch by batch; each batch is one transaction."""
-        for batch in _batches(entries, self._settings.ingest_batch):
-            papers = []
-            for item in map(_checked, batch):
-                if isinstance(item, Rejection):
-                    self._rejected.append(item)
-                else:
-                    papers.append(item.paper)
-            self._embed(self._unknown(papers), self._consumed.take())
+        for batch in self._ahead(map(self._batch, _batches(entries, self._settings.ingest_batch))):
+            self._keep(batch.passages.result())
             with self._writer.transaction():
                 self._writer.adopt(self._recipe)
-                for paper in papers:
+                for paper in batch.papers:
                     self._outcomes[self._writer.put(paper).outcome] += 1
-            self._progress.papers(len(papers))
+            self._progress.advance(batch.cost)
+            self._progress.papers(len(batch.papers))
         self._progress.advance(self._consumed.take())
 
     def refresh(self) -> None:
@@ -124,16 +121,21 @@ class Ingest:
         if not lacking:
             return
         self._progress.start("embedding again", lacking)
-        fingerprint, batch = self._recipe.fingerprint, self._settings.ingest_batch
+        for batch in self._ahead(self._lacking()):
+            self._keep(batch.passages.result())
+            self._progress.advance(batch.cost)
+
+    def _lacking(self) -> Iterator[_Batch]:
+        """Yields stored papers that lack vectors."""
+        fingerprint = self._recipe.fingerprint
         in_use = self._library.manifest().fingerprint == fingerprint
         last = 0
-        while rows := self._writer.without_passages(fingerprint, batch, last):
+        while rows := self._writer.without_passages(fingerprint, self._settings.ingest_batch, last):
             if in_use:  # an index that was made without them must not pass for complete
                 with self._writer.transaction():
                     self._writer.touch(rows)
-            papers = self._library.papers(rows)
-            self._embed(self._writer.missing(list(papers.values()), fingerprint))
-            self._progress.advance(len(rows))
+            papers = list(self._library.papers(rows).values())
+            yield _Batch(papers, self._writer.missing(papers, fingerprint), len(rows))
             last = rows[-1]
 
     def report(self) -> IngestReport:
@@ -151,29 +153,81 @@ class Ingest:
             seconds=0.0,
         )
 
+    def _batch(self, items: Sequence[Entry | Rejection]) -> _Batch:
+        """Returns what is to be stored of some items, and notes what is not."""
+        papers = []
+        for item in map(_checked, items):
+            if isinstance(item, Rejection):
+                self._rejected.append(item)
+            else:
+                papers.append(item.paper)
+        return _Batch(papers, self._unknown(papers), self._consumed.take())
+
+    def _ahead(self, batches: Iterable[_Batch]) -> Iterator[_Batch]:
+        """Yields the batches while the next one is embedded already: what is stored meanwhile costs no time."""
+        worker = ThreadPoolExecutor(1, "citewell-ingest")
+        try:
+            for batch in batches:
+                batch.passages = worker.submit(self._passages, batch.unknown)
+                before, self._before = self._before, batch
+                if before is not None:
+                    yield before
+            if self._before is not None:
+                yield self._before
+        except CitewellError:  # a source failed: what it gave before is kept
+            if self._before is not None:
+                yield self._before
+            raise
+        finally:
+            self._before = None
+            worker.shutdown(cancel_futures=True)
+
     def _unknown(self, papers: Sequence[Paper]) -> list[Paper]:
         """Returns the papers to embed, one a text, without the repeats whose text will not be stored."""
         fingerprint = self._recipe.fingerprint
         if not self._writer.missing(papers, fingerprint):
             return []
-        return self._writer.missing(self._writer.standing(papers), fingerprint)
+        before = self._before  # is embedded now and stored next
+        standing = self._writer.standing(papers, before.papers if before else ())
+        embedded = {(paper.title, paper.abstract) for paper in (before.unknown if before else ())}
+        missing = self._writer.missing(standing, fingerprint)
+        return [paper for paper in missing if (paper.title, paper.abstract) not in embedded]
 
-    def _embed(self, papers: Sequence[Paper], cost: int = 0) -> None:
-        """Stores the passages of the papers; `cost` bytes of progress are spread over them."""
-        if not papers:
-            self._progress.advance(cost)
-        by_length = sorted(papers, key=lambda paper: len(paper.abstract))
-        for start in range(0, len(by_length), _EMBED_SLICE):
-            part = by_length[start : start + _EMBED_SLICE]
-            limit = self._settings.chunk_tokens
-            passages = [Passages(p.title, p.abstract, tuple(chunk_spans(p.abstract, limit))) for p in part]
-            vectors = self._embedder.embed_papers(passages)
-            with self._writer.transaction():
-                for paper, passage, vector in zip(part, passages, vectors, strict=True):
-                    stacked = np.vstack([vector.abstract[None, :], vector.chunks])
-                    self._writer.add_passages(paper, self._recipe.fingerprint, passage.spans, stacked)
-            self._embedded += len(part)
-            self._progress.advance(cost * len(part) / len(papers))
+    def _passages(self, papers: Sequence[Paper]) -> list[_Embedded]:
+        """Returns chunks and vectors of papers; touches no database."""
+        limit = self._settings.chunk_tokens
+        passages = [Passages(p.title, p.abstract, tuple(chunk_spans(p.abstract, limit))) for p in papers]
+        vectors = self._embedder.embed_papers(passages) if passages else []
+        return [
+            _Embedded(paper, passage.spans, np.vstack([vector.abstract[None, :], vector.chunks]))
+            for paper, passage, vector in zip(papers, passages, vectors, strict=True)
+        ]
+
+    def _keep(self, embedded: Sequence[_Embedded]) -> None:
+        if not embedded:
+            return
+        with self._writer.transaction():
+            for paper, spans, vectors in embedded:
+                self._writer.add_passages(paper, self._recipe.fingerprint, spans, vectors)
+        self._embedded += len(embedded)
+
+
+class _Embedded(NamedTuple):
+    """A paper, its chunks, and its vectors of shape (1 + n, dim), that of the abstract first."""
+
+    paper: Paper
+    spans: tuple[Span, ...]
+    vectors: NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Papers stored together, those of them to embed, their part of the progress, and then their passages."""
+
+    papers: Sequence[Paper]
+    unknown: Sequence[Paper]
+    cost: float
+    passages: Future[list[_Embedded]] = field(default_factory=Future)
 
 
 def _checked(item: Entry | Rejection) -> Entry | Rejection:

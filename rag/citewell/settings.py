@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     max_abstract_chars: Count = Field(100_000, description="longest abstract, in characters")
     max_expanded_bytes: Count = Field(64 * 2**30, description="most bytes one compressed file may expand to")
     max_expansion_ratio: Count = Field(200, description="most times a compressed file may expand")
-    ingest_batch: Count = Field(256, description="entries read, embedded and committed together")
+    ingest_batch: Count = Field(128, description="entries read, embedded and committed together")
 
     similarity_top_k: Count = Field(8, description="papers read for an answer")
     candidates: Count = Field(200, description="papers taken from each list before fusion")

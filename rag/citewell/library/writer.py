@@ -100,10 +100,12 @@ class LibraryWriter:
             if self._db.execute(query, (key, fingerprint)).fetchone() is None
         ]
 
-    def standing(self, papers: Sequence[Paper]) -> list[Paper]:
-        """Returns the papers without those that `put` would take for repeats of one met in this run."""
+    def standing(self, papers: Sequence[Paper], before: Sequence[Paper] = ()) -> list[Paper]:
+        """Returns the papers without repeats, as `put` sees them, of one met in this run or of one `before`."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
+            for paper in before:
+                self.put(paper)
             return [paper for paper in papers if self.put(paper).outcome != "duplicate"]
         finally:
             self._roll_back()
