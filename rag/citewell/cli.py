@@ -135,6 +135,9 @@ def _parser() -> _Parser:
 
     ingest = command("ingest", "Read listing pages, JSONL, CSV, TSV or arXiv dumps into the collection.")
     ingest.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a file or a folder")
+    ingest.add_argument(
+        "--ray", metavar="ADDRESS", help="embed on a Ray cluster: local, auto or ray://HOST:PORT"
+    )
     search = command("search", "Find the papers nearest to a query.")
     search.add_argument("query", metavar="QUERY", nargs="+", help="the query, or - to read it from stdin")
     search.add_argument("-k", type=int, default=10, metavar="N", help="how many papers (default 10)")
@@ -223,7 +226,7 @@ def _text(words: Sequence[str]) -> str:
 def _open(options: argparse.Namespace, create: bool = False) -> Assistant:
     from citewell.assistant import Assistant
 
-    named = {name: getattr(options, name, None) for name in ("llm", "verify")}
+    named = {name: getattr(options, name, None) for name in ("llm", "verify", "ray")}
     return Assistant.open(getattr(options, "data_dir", None), create=create, notify=_notify, **named)
 
 

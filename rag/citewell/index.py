@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -160,9 +160,10 @@ class Collection:
         with write_lock(self.settings.data_dir):
             embedder, recipe = self.wanted()
             before = self.library.manifest().fingerprint
-            ingest = Ingest(self.library, embedder, recipe, self.settings, progress, consumed)
-            ingest.run(entries)
-            ingest.refresh()
+            with self._working(embedder) as (worker, settings):
+                ingest = Ingest(self.library, worker, recipe, settings, progress, consumed)
+                ingest.run(entries)
+                ingest.refresh()
             report = ingest.report()
             if self._sync(recipe, progress):
                 # Readers in the middle of a question still need the vectors of the model before.
@@ -194,8 +195,21 @@ class Collection:
         progress = progress or SilentProgress()
         with write_lock(self.settings.data_dir):
             embedder, recipe = self.wanted()
-            Ingest(self.library, embedder, recipe, self.settings, progress, Consumed()).refresh()
+            with self._working(embedder) as (worker, settings):
+                Ingest(self.library, worker, recipe, settings, progress, Consumed()).refresh()
             self._publish(recipe, progress, base="")
+
+    @contextmanager
+    def _working(self, embedder: Embedder) -> Iterator[tuple[Embedder, Settings]]:
+        """Yields what embeds papers and how many at a time: the model, or a cluster where one is set."""
+        if not self.settings.ray or embedder is self._given:
+            yield embedder, self.settings
+            return
+        from citewell.embedding.cluster import cluster
+
+        with cluster(self.settings.ray, self.settings.embedding) as workers:
+            batch = max(self.settings.ingest_batch, workers.papers_at_once)
+            yield workers, self.settings.model_copy(update={"ingest_batch": batch})
 
     # --- the vector index ------------------------------------------------------------------------------
 

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("data"), description="folder of the library and the vector store")
     embedding: str = Field("minilm", description="embedding model: minilm, openai:MODEL or llama_index:PATH")
+    ray: str | None = Field(
+        None, description="Ray cluster that embeds papers: local, auto or an address such as ray://head:10001"
+    )
     chunk_tokens: Annotated[int, Field(ge=16, le=2048)] = Field(
         160, description="longest chunk, in tiktoken cl100k_base tokens; chunks are whole sentences below it"
     )
