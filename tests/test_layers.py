@@ -25,6 +25,7 @@ LAYERS: list[set[str]] = [
     {"author"},
     {"answering"},
     {"turn"},
+    {"transfer", "maintenance"},
     {"assistant", "rerun"},
     {"llama_index", "doctor", "terminal", "chat"},
     {"browser"},

@@ -18,12 +18,14 @@ import traceback
 from collections.abc import Sequence
 
 from citewell import commands as others
-from citewell.cli.commands import COMMANDS
+from citewell.cli import commands, maintenance
 from citewell.cli.output import notify, paper_document
 from citewell.cli.parsing import parse
 from citewell.errors import CitewellError
 
 __all__ = ["COMMANDS", "main", "paper_document"]
+
+COMMANDS = {**commands.COMMANDS, **maintenance.COMMANDS}
 
 _INTERRUPTED, _CLOSED_PIPE = 130, 141  # 128 + the number of the signal, as shells do
 
