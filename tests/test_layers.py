@@ -24,7 +24,7 @@ LAYERS: list[set[str]] = [
     {"quotes", "cache", "trace"},
     {"author"},
     {"answering"},
-    {"turn"},
+    {"turn", "observing"},
     {"transfer", "maintenance"},
     {"assistant", "rerun"},
     {"llama_index", "doctor", "terminal", "chat"},

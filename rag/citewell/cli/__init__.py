@@ -15,7 +15,10 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
 
 from citewell import commands as others
 from citewell.cli import commands, maintenance
@@ -39,9 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             run = others.load("eval", "pip install citewell.")
             return int(run(arguments[1:], notify))
         options = parse(arguments, COMMANDS)
-        status = COMMANDS[options.command].run(options)
+        with _logged(options.command) as ended:
+            ended.status = COMMANDS[options.command].run(options)
         sys.stdout.flush()
-        return status
+        return ended.status
     except SystemExit as stop:  # --help and --version
         return int(stop.code or 0)
     except KeyboardInterrupt:
@@ -52,6 +56,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _CLOSED_PIPE
     except Exception as error:
         return _report(error, debug="--debug" in arguments)
+
+
+@dataclass
+class _Ended:
+    """How a command ended; one that raised has not set its status."""
+
+    status: int = -1
+
+
+@contextmanager
+def _logged(command: str) -> Iterator[_Ended]:
+    """Writes into the log, if there is one, that a command has ended, and how."""
+    ended = _Ended()
+    if not os.environ.get("CITEWELL_LOG"):  # so that nothing is imported for it
+        yield ended
+        return
+    from citewell.observing import begin, logs
+    from citewell.settings import load_settings
+
+    begin(load_settings({}), notify)
+    started = perf_counter()
+    try:
+        yield ended
+    except BaseException as error:
+        logs.event(
+            "command", command=command, error=type(error).__name__, seconds=round(perf_counter() - started, 3)
+        )
+        raise
+    logs.event("command", command=command, status=ended.status, seconds=round(perf_counter() - started, 3))
 
 
 def _report(error: Exception, debug: bool) -> int:
