@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
@@ -108,6 +109,11 @@ class _File(WatchedFileHandler):
     """Appends to a file, or to the new one once it has been moved away; tells once when it cannot."""
 
     _told = False
+
+    def close(self) -> None:
+        """Closes the file; what could not be written was told already."""
+        with suppress(OSError):
+            super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
         """Tells in one line that the log cannot be written; questions are answered all the same."""
