@@ -7,15 +7,14 @@ import queue
 import shutil
 import tempfile
 import weakref
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, aclosing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from citewell import cache, gate, quotes
+from citewell import cache, gate, observing, quotes
 from citewell.answering import again, compose, understand, write
 from citewell.author import Author, Stop, Written
 from citewell.corpus import ReaderLimits, read_corpus, total_bytes
@@ -64,6 +63,7 @@ class Assistant:
         self._retriever = HybridRetriever(collection, settings)
         self._model, self._models = model, Models()
         self._cache = cache.AnswerCache(settings.data_dir / "answers.db", settings.answer_cache, notify)
+        self._observers = observing.begin(settings, notify)
         self._closing = ExitStack()
         self._is_view = False
 
@@ -168,13 +168,23 @@ class Assistant:
 
         `stop` ends it from another thread, also while a language model is silent.
         """
+        events = self._stream(question, filters, history, recorder or Recorder(), stop or Stop())
+        return observing.watch(events, question, self._observers)
+
+    def _stream(
+        self,
+        question: str,
+        filters: Filters | None,
+        history: Sequence[Answer],
+        recorder: Recorder,
+        stop: Stop,
+    ) -> Generator[Event]:
         clock = Clock()
         question = check_question(question, self.settings.max_question_chars)
-        recorder = recorder or Recorder()
         recorder.record("question", question)
         recorder.record("history", [answer.to_dict() for answer in history])
         recorder.record("filters", filters)
-        author = self._author(stop or Stop(), recorder)
+        author = self._author(stop, recorder)
         with recorder.step("understand"):
             alone = understand(question, history, author, self.settings.history_tokens)
         asked = analyse(correct(alone.text, self.collection.library, self.token_embedder()))
@@ -292,7 +302,9 @@ class Assistant:
         consumed = Consumed()
         if progress is not None:
             progress.start("reading and embedding", total_bytes(files))
-        report = self.collection.ingest(read_corpus(files, self._limits(), consumed.add), progress, consumed)
+        report = self.collection.ingest(
+            read_corpus(files, ReaderLimits.of(self.settings), consumed.add), progress, consumed
+        )
         if report.entries == 0:
             first = report.rejected[0] if report.rejected else None
             why = f"{first.file}: {first.reason}" if first else "the folder holds no file"
@@ -357,17 +369,6 @@ class Assistant:
         """Returns the embedding model in use if it has token vectors."""
         embedder = self.collection.embedder(self.collection.snapshot().manifest)
         return embedder if isinstance(embedder, TokenEmbedder) else None
-
-    def _limits(self) -> ReaderLimits:
-        settings = self.settings
-        return replace(
-            ReaderLimits(),
-            max_line_bytes=settings.max_line_bytes,
-            max_title_chars=settings.max_title_chars,
-            max_abstract_chars=settings.max_abstract_chars,
-            max_expanded_bytes=settings.max_expanded_bytes,
-            max_expansion_ratio=settings.max_expansion_ratio,
-        )
 
     # --- answering -------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import TypeVar
 
 from citewell.chunking import CHUNKER_VERSION
 from citewell.embedding import Embedder, open_embedder
@@ -30,6 +31,8 @@ __all__ = ["Collection", "Consumed", "Progress", "SilentProgress", "Snapshot"]
 _CHECKED_AT_OPEN = 3
 _CHECKED_AT_BUILD = 16
 _GIVEN = "given:"  # marks a model that was passed in code
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +173,24 @@ class Collection:
                 LibraryWriter(self.library).prune({recipe.fingerprint, before})
         return replace(report, seconds=round(perf_counter() - started, 3))
 
+    def change(self, work: Callable[[LibraryWriter], T], progress: Progress | None = None) -> T:
+        """Does `work` in one transaction, then publishes the vector index; returns what `work` returns.
+
+        Raises:
+            CollectionBusyError: another process is writing.
+        """
+        with write_lock(self.settings.data_dir):
+            before, writer = self.library.manifest().revision, LibraryWriter(self.library)
+            with writer.transaction():
+                done = work(writer)
+            after = self.library.manifest()
+            if after.revision != before:
+                self._sync(after.recipe, progress or SilentProgress())
+        return done
+
     def remove(self, paper_ids: Sequence[str]) -> int:
         """Removes papers; returns how many there were."""
-        with write_lock(self.settings.data_dir):
-            writer = LibraryWriter(self.library)
-            with writer.transaction():
-                removed = sum(writer.remove(paper_id) for paper_id in paper_ids)
-            if removed:
-                self._sync(self.library.manifest().recipe, SilentProgress())
-        return removed
+        return self.change(lambda writer: sum(writer.remove(paper_id) for paper_id in paper_ids))
 
     def check_writable(self) -> None:
         """Takes the write lock and gives it back.

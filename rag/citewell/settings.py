@@ -102,6 +102,13 @@ class Settings(BaseSettings):
     )
     max_question_chars: Count = Field(4_000, description="longest question, in characters")
 
+    log: str | None = Field(
+        None, description="file for logs as lines of JSON, or - for stderr; by default none"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
+    log_questions: bool = Field(False, description="whether the text of questions stands in the logs")
+    metrics: bool = Field(False, description="whether the chat server serves Prometheus metrics at /metrics")
+
 
 def load_settings(values: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
     """Returns the settings from `values` that are not None, then the environment, then the defaults.

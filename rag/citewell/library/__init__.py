@@ -4,7 +4,7 @@ from citewell.library.filters import Filters, date_key, parse_years
 from citewell.library.lock import write_lock
 from citewell.library.reader import Library, Manifest, Passages, Recipe, StoredPaper, StoredPassages
 from citewell.library.schema import create
-from citewell.library.writer import LibraryWriter, Stored, content_hash
+from citewell.library.writer import LibraryWriter, Stored, content_hash, digest_with
 
 __all__ = [
     "Filters",
@@ -19,6 +19,7 @@ __all__ = [
     "content_hash",
     "create",
     "date_key",
+    "digest_with",
     "parse_years",
     "write_lock",
 ]

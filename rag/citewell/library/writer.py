@@ -40,6 +40,12 @@ def content_hash(title: str, abstract: str) -> bytes:
     return hashlib.sha256(f"{title}\0{abstract}".encode()).digest()[:16]
 
 
+def digest_with(digest: str, paper_id: str, content: bytes, sign: int = 1) -> str:
+    """Returns the digest of a collection with one paper more, or with `sign` -1 one less, in any order."""
+    part = int.from_bytes(hashlib.sha256(paper_id.encode() + b"\0" + content).digest()[:16])
+    return f"{(int(digest, 16) + sign * part) % _DIGEST_MODULUS:032x}"
+
+
 def identity_keys(paper: Paper) -> list[str]:
     """Returns the keys that identify a paper, strongest first; the last is always the title's."""
     arxiv_id = normalise_arxiv_id(paper.arxiv_id) if paper.arxiv_id else None
@@ -170,6 +176,21 @@ class LibraryWriter:
         self._changed = True
         return True
 
+    def restore(self, paper: Paper, keys: Sequence[str]) -> int:
+        """Adds a paper with the id, the listings and the identity keys it had elsewhere; returns its row.
+
+        Nothing is merged: a library holds every id once.
+        """
+        row = self._insert(paper, keys)
+        self._add_listings(row, paper.listings)
+        return row
+
+    def unlist(self, rows: Sequence[int], source: str) -> None:
+        """Takes the papers off a page or file, on whichever dates they were listed there."""
+        for row in rows:
+            self._db.execute("DELETE FROM listings WHERE paper = ? AND source = ?", (row, source))
+        self._changed = self._changed or bool(rows)
+
     def publish(self, manifest: Manifest) -> None:
         """Makes a vector generation, and what it was made with, the one in use."""
         self._db.execute(
@@ -289,11 +310,9 @@ class LibraryWriter:
     def _digest(self, row: int, sign: int) -> None:
         query = "SELECT paper_id, content_hash FROM papers WHERE row = ?"
         paper_id, content = self._db.execute(query, (row,)).fetchone()
-        part = int.from_bytes(hashlib.sha256(paper_id.encode() + b"\0" + content).digest()[:16])
-        total = int(self._db.execute("SELECT digest FROM manifest").fetchone()[0], 16)
-        self._db.execute(
-            "UPDATE manifest SET digest = ?", (f"{(total + sign * part) % _DIGEST_MODULUS:032x}",)
-        )
+        (digest,) = self._db.execute("SELECT digest FROM manifest").fetchone()
+        changed = digest_with(digest, paper_id, content, sign)
+        self._db.execute("UPDATE manifest SET digest = ?", (changed,))
 
 
 def _completed(paper: Paper, other: Paper) -> Paper:
