@@ -133,8 +133,13 @@ def _parser() -> _Parser:
     def command(name: str, about: str) -> argparse.ArgumentParser:
         return listed.add_parser(name, help=about, description=about, parents=[shared], allow_abbrev=False)
 
-    ingest = command("ingest", "Read listing pages, JSONL, CSV, TSV or arXiv dumps into the collection.")
-    ingest.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a file or a folder")
+    ingest = command(
+        "ingest", "Read listing pages, JSONL, CSV, TSV, arXiv dumps or live sources into the collection."
+    )
+    ingest.add_argument("paths", metavar="PATH", nargs="+", help="a file, a folder or a live source")
+    ingest.add_argument(
+        "--max", type=int, metavar="N", help="most papers of a live source (1000 of a search)"
+    )
     search = command("search", "Find the papers nearest to a query.")
     search.add_argument("query", metavar="QUERY", nargs="+", help="the query, or - to read it from stdin")
     search.add_argument("-k", type=int, default=10, metavar="N", help="how many papers (default 10)")
@@ -241,13 +246,13 @@ def _print(
 
 def _ingest(options: argparse.Namespace) -> int:
     from citewell import terminal
-    from citewell.corpus.files import discover
+    from citewell.inputs import check_inputs
 
-    discover(options.paths)  # a mistyped path must not leave an empty collection behind
+    check_inputs(options.paths, options.max)  # a mistyped path must not leave an empty collection behind
     with _open(options, create=True) as assistant:
         try:
             with terminal.IngestBar() as bar:
-                report = assistant.ingest(options.paths, bar)
+                report = assistant.ingest(options.paths, bar, options.max)
         except CorpusError as error:
             if error.report is not None:
                 _print_rejections(error.report.rejected)
