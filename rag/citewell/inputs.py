@@ -20,10 +20,13 @@ def check_inputs(paths: Sequence[str | Path], maximum: int | None = None) -> Non
     """Looks at what is to be ingested without reading any of it.
 
     Raises:
-        UsageError: a path does not exist, a live source makes no sense, or a maximum is given without one.
+        UsageError: a path does not exist, a live source makes no sense, or a maximum is below one or given
+            without a source.
     """
     files, specs = separate(paths)
     discover(files)
+    if maximum is not None and maximum < 1:
+        raise UsageError(f"Cannot take {maximum} papers: --max is one or more.")
     if maximum is not None and not specs:
         raise UsageError(
             f"--max {maximum} limits live sources such as arxiv:cat:cs.IR; files are read whole."

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
+from functools import partial
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
@@ -17,8 +19,7 @@ _LABELS = {"abstract", "summary"}
 _BLOCKS = {"p", "title", "sec", "list", "list-item", "disp-formula", "br", "break"}
 _EMPTY = {"br", "break"}
 _TAG = re.compile(r"<(?P<closing>/?)(?P<name>[A-Za-z][\w:.-]*)(?:\s[^<>]*?)?(?P<empty>/?)>")
-_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
-_UNSHOWN = re.compile(r"<!--.*?-->|<\?.*?\?>", re.DOTALL)
+_DEEPEST = 50  # elements within elements; an abstract needs ten
 _DOCUMENT = re.compile(r"\\begin\{document\}(.*?)\\end\{document\}", re.DOTALL)
 _EXPONENT = re.compile(r"[+\-\u2212]?\d")
 
@@ -63,7 +64,8 @@ def plain_text(jats: str) -> str:
     several forms keeps its TeX. Exponents keep a caret, for `10<sup>3</sup>` is not 103. Markup that is not
     well-formed is read as far as it makes sense. See https://jats.nlm.nih.gov.
     """
-    jats = _UNSHOWN.sub("", _CDATA.sub(lambda found: html.escape(found[1], quote=False), jats))
+    jats = _replaced(jats, "<![CDATA[", "]]>", partial(html.escape, quote=False))
+    jats = _replaced(_replaced(jats, "<!--", "-->"), "<?", "?>")
     reader = _Jats()
     end = 0
     for tag in _TAG.finditer(jats):
@@ -91,7 +93,8 @@ class _Jats:
         """Takes the start of an element."""
         if name in _BLOCKS and not self._titled:
             self._lines.append([])
-        self._open.append(name)
+        if len(self._open) < _DEEPEST:
+            self._open.append(name)
 
     def close(self, name: str) -> None:
         """Takes the end of an element, and of all that was left open within it."""
@@ -132,6 +135,19 @@ class _Jats:
         title = " ".join("".join(self._lines[-1]).split()).rstrip(":.")
         self._titled = bool(title) and title.casefold() not in _LABELS
         self._lines[-1] = [f"{title}: "] if self._titled else []
+
+
+def _replaced(text: str, start: str, end: str, kept: Callable[[str], str] = lambda inside: "") -> str:
+    """Returns the text with `kept(inside)` in place of all that stands between two marks.
+
+    A pattern that runs from mark to mark would take quadratic time where no end ever comes.
+    """
+    first, *parts = text.split(start)
+    found = [first]
+    for part in parts:
+        inside, closed, rest = part.partition(end)
+        found.append(kept(inside) + rest if closed else start + part)
+    return "".join(found)
 
 
 def _bare(tex: str) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from citewell.corpus import ReaderLimits
 from citewell.corpus.record import RecordError, paper_from
-from citewell.errors import UsageError
 from citewell.types import Entry, Listing, Rejection
 
 from .faults import Failed
@@ -29,7 +28,7 @@ class LiveReader:
 
     Args:
         specs: what to fetch.
-        maximum: most papers of each source; None for all that are named, and 1,000 of a search.
+        maximum: most papers of each source, one or more; None for all that are named, and 1,000 of a search.
         fetcher: how to fetch it.
         limits: longest title and abstract.
         data_dir: where pages are kept until `finish`.
@@ -45,8 +44,6 @@ class LiveReader:
         data_dir: Path,
         notify: Callable[[str], None] = lambda message: None,
     ) -> None:
-        if maximum is not None and maximum < 1:
-            raise UsageError(f"Cannot take {maximum} papers: --max is one or more.")
         self.failures: list[tuple[Spec, Failed]] = []
         self._specs = specs
         self._maximum = maximum
