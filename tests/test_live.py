@@ -166,12 +166,14 @@ def test_what_is_no_paper_is_rejected_with_its_name_and_the_rest_is_kept(server,
         arxiv_entry("2508.00003v1", 3, title="x" * 2_000),
         arxiv_entry("2508.00004v1", 4),
     ]
-    found = run("arxiv:all:kites")
+    server.works = {1: work(1, abstract_inverted_index=None, title="two\nlines\x1b[2J\ud800")}
+    found = run("arxiv:all:kites", "openalex:owls")
     assert [paper.arxiv_id for paper in found.papers] == ["2508.00004"]
     assert found.reasons == [
         "arXiv has no abstract of 2508.00001v1 (Kites of kind 1 and their tails)",
         "2508.00002v1: record without title",
         "2508.00003v1: title longer than 1,000 characters",
+        "OpenAlex has no abstract of W1 (two lines [2J)",
     ]
 
 

@@ -114,7 +114,7 @@ def test_a_long_retry_after_ends_the_run_instead_of_being_cut_short(server, time
             Answer(400, b'{"status": "failed", "message": [{"message": "No such filter"}]}'),
             "400: No such filter",
         ),
-        (Answer(403, b"Forbidden\x1b[2J owls"), "403: Forbidden"),
+        (Answer(403, b"Forbidden\x1b[2J owls"), "403: Forbidden [2J owls"),
         (Answer(401, b"<html>who are you</html>"), "401"),
         (Answer(302, headers={"Location": "ftp://owls.example/"}), "cannot be used"),
         (Answer(302, headers={"Location": "/owls"}), "redirects without end"),

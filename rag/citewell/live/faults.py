@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def one_line(text: str) -> str:
+    """Returns a text that others wrote as one line without control characters, fit for a message."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
 class Trouble(Exception):
     """An answer that cannot be used this time; the same request may well succeed later.
 
@@ -10,7 +15,7 @@ class Trouble(Exception):
     """
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
+        super().__init__(one_line(reason))
         self.wait = wait
 
 
@@ -18,7 +23,7 @@ class Failed(Exception):
     """A request given up: the text is the reason. `permanent` tells that repeating it would not help."""
 
     def __init__(self, reason: str, permanent: bool) -> None:
-        super().__init__(reason)
+        super().__init__(one_line(reason))
         self.permanent = permanent
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from citewell.corpus import ReaderLimits
 from citewell.corpus.record import RecordError, paper_from
-from citewell.types import Entry, Listing, Rejection
+from citewell.types import Entry, Listing, Paper, Rejection
 
-from .faults import Failed
+from .faults import Failed, one_line
 from .fetching import Fetcher, Web
 from .page import Lacking, Page, Record
 from .shelf import Shelf
@@ -109,15 +109,19 @@ class LiveReader:
             )
 
     def _result(self, record: Record, spec: Spec, page: Page, number: int) -> Entry | Rejection:
+        try:
+            paper = self._paper(record, spec)
+        except RecordError as error:
+            return Rejection(spec.text, None, one_line(str(error)))
+        return Entry(replace(paper, listings=(Listing(spec.text, page.date),)), spec.text, number)
+
+    def _paper(self, record: Record, spec: Spec) -> Paper:
         if isinstance(record, Lacking):
-            return Rejection(spec.text, None, record.reason)
+            raise RecordError(record.reason)
         if not record["abstract"]:
             title = f" ({str(record['title'])[:80]})" if record["title"] else ""
-            reason = f"{spec.source.service} has no abstract of {record['name']}{title}"
-            return Rejection(spec.text, None, reason)
+            raise RecordError(f"{spec.source.service} has no abstract of {record['name']}{title}")
         try:
-            paper = paper_from(record, spec.text, self._limits)
+            return paper_from(record, spec.text, self._limits)
         except RecordError as error:
-            return Rejection(spec.text, None, f"{record['name']}: {error}")
-        paper = replace(paper, listings=(Listing(spec.text, page.date),))
-        return Entry(paper, spec.text, number)
+            raise RecordError(f"{record['name']}: {error}") from error
