@@ -173,7 +173,7 @@ def test_what_is_no_paper_is_rejected_with_its_name_and_the_rest_is_kept(server,
         "arXiv has no abstract of 2508.00001v1 (Kites of kind 1 and their tails)",
         "2508.00002v1: record without title",
         "2508.00003v1: title longer than 1,000 characters",
-        "OpenAlex has no abstract of W1 (two lines [2J)",
+        "OpenAlex has no abstract of W1 (two lines [2J )",
     ]
 
 

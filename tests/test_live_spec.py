@@ -1,11 +1,15 @@
 """What names a live source, what names a file, and what is said about anything else."""
 
+import re
 from pathlib import Path
 
 import pytest
 from citewell.errors import UsageError
 from citewell.live import arxiv, crossref, hf_papers, is_spec, openalex, separate
 from citewell.live.spec import parse
+from citewell.settings import Settings
+
+DOCS = (Path(__file__).resolve().parents[1] / "docs" / "sources.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -82,3 +86,16 @@ def test_an_existing_file_named_like_a_spec_is_a_file(tmp_path, monkeypatch):
 
 def test_a_path_object_is_a_file_whatever_its_name():
     assert separate([Path("arxiv:2508.01234")]) == ([Path("arxiv:2508.01234")], [])
+
+
+def test_every_example_of_the_docs_is_a_spec():
+    examples = re.findall(
+        r"(?m)^\| `'?([^`]+?)'?` \| .*(?:paper|work|search|filter)", DOCS.split("## What a paper")[0]
+    )
+    assert len(examples) == 8
+    assert all(parse(example) for example in examples)
+
+
+def test_every_setting_of_the_docs_exists():
+    named = {name.lower() for name in re.findall(r"CITEWELL_(\w+)", DOCS)}
+    assert len(named) == 6 and named <= set(Settings.model_fields)

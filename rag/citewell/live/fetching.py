@@ -31,6 +31,7 @@ _LONGEST_WAIT = 120.0  # that a service may ask for within a run
 _MAX_BYTES = 32 * 2**20  # of a reply; a hundred abstracts are less than one
 _REDIRECTS = 5
 _PASSING = {408, 425, 429}  # and all from 500 on
+_UNWELCOME = {401, 403}  # nothing against the request itself: OpenAlex sends 403 where a limit is reached
 _SAID_CHARS = 200
 
 T = TypeVar("T")
@@ -128,7 +129,8 @@ class Fetcher:
         if status in (404, 410):
             raise Absent(f"{service.name} has nothing there (HTTP status {status}){_said(body)}")
         _explain(body, parse)
-        raise Failed(f"{service.name} refused with HTTP status {status}{_said(body)}", permanent=True)
+        reason = f"{service.name} refused with HTTP status {status}{_said(body)}"
+        raise Failed(reason, permanent=status not in _UNWELCOME)
 
     @contextmanager
     def _open(self, service: Service, url: str) -> Iterator[httpx2.Response]:
