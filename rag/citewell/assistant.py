@@ -17,11 +17,11 @@ from typing import Any, Self
 from citewell import cache, gate, observing, quotes
 from citewell.answering import again, compose, understand, write
 from citewell.author import Author, Stop, Written
-from citewell.corpus import ReaderLimits, read_corpus, total_bytes
 from citewell.embedding.base import Embedder, TokenEmbedder
-from citewell.errors import CorpusError, NoCollectionError, UsageError
+from citewell.errors import NoCollectionError, UsageError
 from citewell.evidence import gather
-from citewell.index import Collection, Consumed, Progress
+from citewell.index import Collection, Progress, SilentProgress
+from citewell.inputs import Inputs
 from citewell.library import Filters
 from citewell.llm import LanguageModel, Models
 from citewell.question import analyse
@@ -61,7 +61,7 @@ class Assistant:
         self.collection = collection
         self.settings = settings
         self._retriever = HybridRetriever(collection, settings)
-        self._model, self._models = model, Models()
+        self._model, self._models, self._notify = model, Models(), notify
         self._cache = cache.AnswerCache(settings.data_dir / "answers.db", settings.answer_cache, notify)
         self._observers = observing.begin(settings, notify)
         self._closing = ExitStack()
@@ -290,29 +290,25 @@ class Assistant:
 
     # --- changing the collection -----------------------------------------------------------------------
 
-    def ingest(self, paths: Sequence[str | Path], progress: Progress | None = None) -> IngestReport:
-        """Reads files and folders into the collection.
+    def ingest(
+        self, paths: Sequence[str | Path], progress: Progress | None = None, maximum: int | None = None
+    ) -> IngestReport:
+        """Reads files, folders and live sources into the collection.
+
+        Args:
+            paths: files and folders; as `str` also live sources such as `arxiv:2508.01234`.
+            progress: told how far it is.
+            maximum: most papers of each live source; None for all that are named, and 1,000 of a search.
 
         Raises:
-            UsageError: a path does not exist.
-            CorpusError: nothing at all could be read.
+            UsageError: a path does not exist, or a live source makes no sense.
+            CorpusError: nothing at all could be read, or a live source failed (`SourceError`).
             CollectionBusyError: another process is writing.
         """
-        files = [Path(path) for path in paths]
-        consumed = Consumed()
-        if progress is not None:
-            progress.start("reading and embedding", total_bytes(files))
-        report = self.collection.ingest(
-            read_corpus(files, ReaderLimits.of(self.settings), consumed.add), progress, consumed
-        )
-        if report.entries == 0:
-            first = report.rejected[0] if report.rejected else None
-            why = f"{first.file}: {first.reason}" if first else "the folder holds no file"
-            error = CorpusError(
-                f"Nothing could be read: {why}. Give listing pages, JSONL, CSV, TSV or an arXiv dump."
-            )
-            error.report = report
-            raise error
+        progress = progress or SilentProgress()
+        with Inputs(paths, self.settings, maximum, self._notify) as inputs:
+            report = self.collection.ingest(inputs.read(progress), progress, inputs.consumed)
+            inputs.finish(report)
         return report
 
     def add(self, papers: Sequence[Paper]) -> IngestReport:

@@ -3,6 +3,7 @@
 CitewellError
 ├── UsageError            a question, option or setting that cannot be used
 ├── CorpusError           nothing could be read from the files given
+│   └── SourceError           a live source that did not answer, or refused
 ├── CollectionError       the data directory is missing, unreadable or damaged
 │   ├── NoCollectionError     there is no collection yet
 │   └── CollectionBusyError   another process is writing to it
@@ -38,6 +39,12 @@ class CorpusError(CitewellError):
     """Nothing could be read from the files given; `report` says why for each."""
 
     report: IngestReport | None = None
+
+
+class SourceError(CorpusError):
+    """A live source that did not answer, or refused; what came of it is stored, as `report` says."""
+
+    exit_status = 1
 
 
 class CollectionError(CitewellError):

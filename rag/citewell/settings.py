@@ -41,6 +41,19 @@ class Settings(BaseSettings):
     max_expansion_ratio: Count = Field(200, description="most times a compressed file may expand")
     ingest_batch: Count = Field(128, description="entries read, embedded and committed together")
 
+    contact: str | None = Field(
+        None,
+        pattern=r"^[!-~]+@[!-~]+$",
+        description="mail address that requests to live sources name, for the services' polite pools",
+    )
+    source_timeout: Seconds = Field(60.0, description="longest wait for a reply of a live source, in seconds")
+    arxiv_url: str = Field("https://export.arxiv.org/api/query", description="address of arXiv's API")
+    hf_url: str = Field(
+        "https://huggingface.co/api/daily_papers", description="address of Hugging Face daily papers"
+    )
+    openalex_url: str = Field("https://api.openalex.org", description="address of OpenAlex")
+    crossref_url: str = Field("https://api.crossref.org", description="address of Crossref")
+
     similarity_top_k: Count = Field(8, description="papers read for an answer")
     candidates: Count = Field(200, description="papers taken from each list before fusion")
     dense_weight: Share = Field(0.5, description="share of the dense score in the fused score")

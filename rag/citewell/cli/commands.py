@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def _ingest_options(ingest: argparse.ArgumentParser) -> None:
-    ingest.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a file or a folder")
+    ingest.add_argument("paths", metavar="PATH", nargs="+", help="a file, a folder or a live source")
+    ingest.add_argument(
+        "--max", type=int, metavar="N", help="most papers of a live source (1000 of a search)"
+    )
     ingest.add_argument(
         "--ray", metavar="ADDRESS", help="embed on a Ray cluster: local, auto or ray://HOST:PORT"
     )
@@ -27,13 +30,13 @@ def _ingest_options(ingest: argparse.ArgumentParser) -> None:
 
 def _ingest(options: argparse.Namespace) -> int:
     from citewell import terminal
-    from citewell.corpus.files import discover
+    from citewell.inputs import check_inputs
 
-    discover(options.paths)  # a mistyped path must not leave an empty collection behind
+    check_inputs(options.paths, options.max)  # a mistyped path must not leave an empty collection behind
     with open_assistant(options, create=True) as assistant:
         try:
             with terminal.IngestBar() as bar:
-                report = assistant.ingest(options.paths, bar)
+                report = assistant.ingest(options.paths, bar, options.max)
         except CorpusError as error:
             if error.report is not None:
                 print_rejections(error.report.rejected)
@@ -187,7 +190,9 @@ def _doctor(options: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Command] = {
     "ingest": Command(
-        "Read listing pages, JSONL, CSV, TSV or arXiv dumps into the collection.", _ingest, _ingest_options
+        "Read listing pages, JSONL, CSV, TSV, arXiv dumps or live sources into the collection.",
+        _ingest,
+        _ingest_options,
     ),
     "search": Command("Find the papers nearest to a query.", _search, _search_options),
     "ask": Command(

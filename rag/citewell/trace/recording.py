@@ -141,8 +141,8 @@ class Trace(Recorder):
 
 
 def _settings(settings: Settings) -> Json:
-    """Returns the settings without the paths of this machine."""
-    chosen = settings.model_dump(exclude={"data_dir"})
+    """Returns the settings without the paths of this machine and the mail address of its user."""
+    chosen = settings.model_dump(exclude={"data_dir", "contact"})
     if settings.local_model is not None:
         chosen["local_model"] = settings.local_model.name
     return plain(chosen)
