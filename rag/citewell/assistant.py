@@ -254,14 +254,15 @@ class Assistant:
             await worker
 
     def search(self, query: str, k: int = 10, filters: Filters | None = None) -> list[SearchResult]:
-        """Returns the `k` papers nearest to a query, best first.
+        """Returns the `k` papers nearest to a query, best first; misspelt words are taken for what a paper holds.
 
         Raises:
             UsageError: the query is empty or too long, `k` is not positive, or a filter cannot be read.
         """
         if k < 1:
             raise UsageError(f"Cannot return {k} results: ask for one or more.")
-        return self._results(self._retrieve(query, filters), k)
+        meant = correct(query, self.collection.library, self.token_embedder())
+        return self._results(self._retrieve(meant, filters), k)
 
     def show(self, paper_id: str) -> Paper:
         """Returns a paper as it was ingested.

@@ -73,7 +73,9 @@ class Settings(BaseSettings):
         0.3,
         description="least calibrated relevance at which a question is answered; docs/gate.md has the curve",
     )
-    max_sentences: Annotated[int, Field(ge=1, le=12)] = Field(4, description="most sentences of an answer")
+    max_sentences: Annotated[int, Field(ge=1, le=12)] = Field(
+        5, description="most sentences of an answer; a list or a comparison of several papers may have more"
+    )
     llm: str = Field(
         "quotes",
         description="what words an answer: quotes, local, or a model of the OpenAI-compatible endpoint "
