@@ -273,7 +273,7 @@ def _ask_index(collection: Collection, manifest: Manifest) -> tuple[int, int, in
     rows = collection.library.sample(manifest.generation_revision, _ASKED_OF_INDEX)
     ids, passages = collection.library.ids(rows), collection.library.passages(rows, manifest)
     asked = [PaperVectors(ids[row], passages[row].abstract, passages[row].chunks) for row in passages]
-    generation = collection.store.open(manifest.generation)
+    generation = collection.open_index(manifest)
     try:
         lost = sum(not generation.finds(paper) for paper in asked)
         return generation.count(), lost, len(asked)

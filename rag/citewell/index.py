@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -23,7 +23,7 @@ from citewell.ingest import Consumed, Ingest, Progress, SilentProgress
 from citewell.library import Filters, Library, LibraryWriter, Manifest, Recipe, StoredPassages, write_lock
 from citewell.library import create as create_library
 from citewell.settings import Settings
-from citewell.store import Generation, PaperVectors, VectorStore, has_chunks
+from citewell.store import Generation, PaperVectors, VectorIndex, VectorStore, has_chunks
 from citewell.types import Entry, IngestReport, Rejection
 
 __all__ = ["Collection", "Consumed", "Progress", "SilentProgress", "Snapshot"]
@@ -38,7 +38,7 @@ class Snapshot:
     """One state of the collection; `generation` is None when only the library can be searched."""
 
     manifest: Manifest
-    generation: Generation | None
+    generation: VectorIndex | None
 
 
 class Collection:
@@ -64,7 +64,7 @@ class Collection:
         self._embedders: dict[str, Embedder] = {}
         self._loading = threading.Lock()
         self._snapshot: Snapshot | None = None
-        self._retired: Generation | None = None
+        self._retired: VectorIndex | None = None
         self._passages: tuple[tuple[int, str], StoredPassages] | None = None
         self._complaint = ""
         self._guard = threading.Lock()
@@ -158,7 +158,7 @@ class Collection:
         """
         started = perf_counter()
         progress, consumed = progress or SilentProgress(), consumed or Consumed()
-        with write_lock(self.settings.data_dir):
+        with self._writing():
             embedder, recipe = self.wanted()
             before = self.library.manifest().fingerprint
             ingest = Ingest(self.library, embedder, recipe, self.settings, progress, consumed)
@@ -172,7 +172,7 @@ class Collection:
 
     def remove(self, paper_ids: Sequence[str]) -> int:
         """Removes papers; returns how many there were."""
-        with write_lock(self.settings.data_dir):
+        with self._writing():
             writer = LibraryWriter(self.library)
             with writer.transaction():
                 removed = sum(writer.remove(paper_id) for paper_id in paper_ids)
@@ -193,12 +193,26 @@ class Collection:
     def rebuild(self, progress: Progress | None = None) -> None:
         """Makes the vector index again from the library, embedding nothing that is stored already."""
         progress = progress or SilentProgress()
-        with write_lock(self.settings.data_dir):
+        with self._writing(rebuild=True):
             embedder, recipe = self.wanted()
             Ingest(self.library, embedder, recipe, self.settings, progress, Consumed()).refresh()
             self._publish(recipe, progress, base="")
 
+    @contextmanager
+    def _writing(self, rebuild: bool = False) -> Iterator[None]:
+        """Holds the right to write; `rebuild` says that the vector index is made again, whatever it holds now."""
+        with write_lock(self.settings.data_dir):
+            yield
+
     # --- the vector index ------------------------------------------------------------------------------
+
+    def open_index(self, manifest: Manifest) -> VectorIndex:
+        """Opens the vector index in use, as it is.
+
+        Raises:
+            CollectionError: it is missing or damaged.
+        """
+        return self.store.open(manifest.generation)
 
     def _open_snapshot(self, manifest: Manifest) -> Snapshot:
         """Opens the vector index; one that is missing, damaged or behind the library is repaired first."""
