@@ -106,7 +106,7 @@ class ServedCollection(Collection):
             if not self._is_current(state):
                 with write_lock(self.settings.data_dir):
                     self._pull(state)
-            if self._replica.is_ahead():
+            if self._replica.is_ahead() or (state is None and self.library.manifest().papers):
                 self._catch_up()
         except CollectionBusyError:
             pass  # the writer brings it up to date
