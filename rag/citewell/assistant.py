@@ -27,7 +27,7 @@ from citewell.library import Filters
 from citewell.llm import LanguageModel, Models
 from citewell.question import analyse
 from citewell.retriever import Candidate, HybridRetriever, Retrieval, check_question
-from citewell.served import open_collection
+from citewell.served import collection_of
 from citewell.settings import Settings, load_settings
 from citewell.sources import build
 from citewell.spelling import correct
@@ -95,7 +95,7 @@ class Assistant:
         """
         directory = None if data_dir is None else Path(data_dir)
         chosen = load_settings({"data_dir": directory, **settings})
-        return cls(open_collection(chosen, embedder, notify, create), chosen, model, notify)
+        return cls(collection_of(chosen, embedder, notify, create), chosen, model, notify)
 
     @classmethod
     def from_papers(

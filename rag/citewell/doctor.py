@@ -33,7 +33,7 @@ from citewell.errors import (
 from citewell.index import Collection, Progress
 from citewell.library import Manifest
 from citewell.llm import load_llm
-from citewell.served import open_collection
+from citewell.served import collection_of
 from citewell.settings import Settings, load_settings
 from citewell.store import PaperVectors
 from citewell.terminal import clean, labelled, size
@@ -99,7 +99,7 @@ def examine(data_dir: Path | None, rebuild: bool = False, progress: Progress | N
     """
     settings = load_settings({"data_dir": data_dir})
     if rebuild:
-        collection = open_collection(settings, follow=False)
+        collection = collection_of(settings, follow=False)
         try:
             collection.rebuild(progress)
         finally:
@@ -220,7 +220,7 @@ def check_collection(settings: Settings) -> Iterator[Check]:
             yield Check("library", "warn", f"no copy at {settings.data_dir} yet", cure)
             return
     try:
-        collection = open_collection(settings, follow=False)
+        collection = collection_of(settings, follow=False)
     except NoCollectionError as error:
         yield Check("library", "warn", f"no collection at {settings.data_dir}", str(error).partition(". ")[2])
         return

@@ -26,7 +26,7 @@ LOOK_EVERY = 3.0  # seconds between two looks at the server
 _WORTH_TELLING = 1_000  # records
 
 
-def open_collection(
+def collection_of(
     settings: Settings,
     embedder: Embedder | None = None,
     notify: Callable[[str], None] = lambda message: None,
