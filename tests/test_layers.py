@@ -16,8 +16,8 @@ LAYERS: list[set[str]] = [
     {"errors", "types", "commands"},
     {"settings", "text", "linear"},
     {"corpus", "prompts", "sample", "chunking", "planted"},
-    {"library", "embedding", "store", "llm", "live"},
-    {"index", "ingest"},
+    {"library", "embedding", "store", "llm", "live", "chroma_wire", "chroma_server", "chroma_generation"},
+    {"index", "ingest", "publishing", "served"},
     {"inputs"},
     {"retriever", "question", "spelling"},
     {"evidence", "interaction", "gate", "citations"},
@@ -35,7 +35,7 @@ LAYERS: list[set[str]] = [
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 EXEMPT = {"__init__", "__main__"}  # the front door and `python -m citewell` see everything
 ONLY_IN = {
-    "chromadb": {"store"},
+    "chromadb": {"store", "chroma_wire", "chroma_server", "chroma_generation"},
     "sqlite3": {"library", "cache"},
     "gradio": set[str](),
     "citewell_eval": set[str](),

@@ -78,7 +78,7 @@ def _observe_listed(shared: Path, work: Path) -> list[Observation]:
 
 
 def _observe_sample(work: Path) -> list[Observation]:
-    with Assistant.open(work / "sample") as assistant:
+    with Assistant.open(work / "sample", chroma_url="") as assistant:
         assistant.ingest(load_suite("sample").corpus)
         cases = load_cases(DATASETS / "sample-a.jsonl")
         return list(observe(assistant, cases, hide=True, weight=_REWORDED_WEIGHT))

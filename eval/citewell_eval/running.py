@@ -47,7 +47,10 @@ def collection(
         )
     with TemporaryDirectory(prefix="citewell-eval-") as temporary:
         folder = temporary if corpus else data_dir
-        with Assistant.open(folder, create=bool(corpus), notify=notify, llm=llm, answer_cache=0) as assistant:
+        here = {"chroma_url": ""} if corpus else {}  # never into a collection that others share
+        with Assistant.open(
+            folder, create=bool(corpus), notify=notify, llm=llm, answer_cache=0, **here
+        ) as assistant:
             if corpus:
                 assistant.ingest(corpus, bar)
             yield assistant

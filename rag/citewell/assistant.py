@@ -26,6 +26,7 @@ from citewell.library import Filters
 from citewell.llm import LanguageModel, Models
 from citewell.question import analyse
 from citewell.retriever import Candidate, HybridRetriever, Retrieval, check_question
+from citewell.served import collection_of
 from citewell.settings import Settings, load_settings
 from citewell.sources import build
 from citewell.spelling import correct
@@ -94,7 +95,7 @@ class Assistant:
         """
         directory = None if data_dir is None else Path(data_dir)
         chosen = load_settings({"data_dir": directory, **settings})
-        return cls(Collection(chosen, embedder, notify, create), chosen, model, notify)
+        return cls(collection_of(chosen, embedder, notify, create), chosen, model, notify)
 
     @classmethod
     def from_papers(
@@ -108,7 +109,8 @@ class Assistant:
         """Opens a collection of the given papers in a temporary folder, deleted when the assistant is closed."""
         folder = tempfile.mkdtemp(prefix="citewell-")
         try:
-            assistant = cls.open(folder, embedder=embedder, model=model, **settings)
+            # Papers of a moment, whatever server the environment names.
+            assistant = cls.open(folder, embedder=embedder, model=model, **{"chroma_url": "", **settings})
             assistant.add(papers)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

@@ -19,12 +19,21 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from citewell.chroma_server import ChromaServer
 from citewell.embedding import open_embedder
 from citewell.embedding.minilm import MODEL_SHA256
-from citewell.errors import CitewellError, CollectionBusyError, CollectionError, NoCollectionError
+from citewell.errors import (
+    ChromaServerError,
+    CitewellError,
+    CollectionBusyError,
+    CollectionError,
+    NoCollectionError,
+    UsageError,
+)
 from citewell.index import Collection, Progress
 from citewell.library import Manifest
 from citewell.llm import load_llm
+from citewell.served import collection_of
 from citewell.settings import Settings, load_settings
 from citewell.store import PaperVectors
 from citewell.terminal import clean, labelled, size
@@ -90,7 +99,7 @@ def examine(data_dir: Path | None, rebuild: bool = False, progress: Progress | N
     """
     settings = load_settings({"data_dir": data_dir})
     if rebuild:
-        collection = Collection(settings)
+        collection = collection_of(settings, follow=False)
         try:
             collection.rebuild(progress)
         finally:
@@ -203,9 +212,15 @@ def check_disk(data_dir: Path) -> Check:
 
 
 def check_collection(settings: Settings) -> Iterator[Check]:
-    """Yields what is known of the library, the vector index and the write lock."""
+    """Yields what is known of the library, the vector index, the write lock and the Chroma server."""
+    if settings.chroma_url:
+        yield check_server(settings)
+        if not (settings.data_dir / "library.db").exists():
+            cure = "The first question makes one from the server."
+            yield Check("library", "warn", f"no copy at {settings.data_dir} yet", cure)
+            return
     try:
-        collection = Collection(settings)
+        collection = collection_of(settings, follow=False)
     except NoCollectionError as error:
         yield Check("library", "warn", f"no collection at {settings.data_dir}", str(error).partition(". ")[2])
         return
@@ -222,6 +237,22 @@ def check_collection(settings: Settings) -> Iterator[Check]:
             yield check_index(collection)
     finally:
         collection.close()
+
+
+def check_server(settings: Settings) -> Check:
+    """Returns whether the Chroma server answers, what it holds and who writes to it."""
+    name = "chroma server"
+    try:
+        with closing(ChromaServer(settings)) as server:
+            version, state, owner = server.version(), server.state(), server.holder()
+    except UsageError as error:
+        return Check(name, "fail", str(error), "Mend the setting.", is_setup=True)
+    except CollectionError as error:
+        cure = "Questions are answered from the data directory until it is back; ingest waits for it."
+        return Check(name, "fail", str(error), cure)
+    holds = f"{server.name} holds {state.papers:,} papers" if state else f"{server.name} holds nothing yet"
+    writing = f"{owner} is writing" if owner else "nobody is writing"
+    return Check(name, "ok", f"{server.url} answers, API {version}; {holds}; {writing}")
 
 
 def check_library(collection: Collection) -> Check:
@@ -242,6 +273,8 @@ def check_access(collection: Collection) -> Check:
         collection.check_writable()
     except CollectionBusyError as error:
         return Check("writing", "ok", str(error).partition(". ")[0])
+    except ChromaServerError as error:
+        return Check("writing", "warn", str(error), "Questions work; to ingest, bring the server back.")
     except CollectionError as error:
         return Check("writing", "warn", str(error), "Questions work; to ingest, make the folder writable.")
     return Check("writing", "ok", "allowed, and nobody is writing")
@@ -273,7 +306,7 @@ def _ask_index(collection: Collection, manifest: Manifest) -> tuple[int, int, in
     rows = collection.library.sample(manifest.generation_revision, _ASKED_OF_INDEX)
     ids, passages = collection.library.ids(rows), collection.library.passages(rows, manifest)
     asked = [PaperVectors(ids[row], passages[row].abstract, passages[row].chunks) for row in passages]
-    generation = collection.store.open(manifest.generation)
+    generation = collection.open_index(manifest)
     try:
         lost = sum(not generation.finds(paper) for paper in asked)
         return generation.count(), lost, len(asked)

@@ -6,7 +6,8 @@ CitewellError
 │   └── SourceError           a live source that did not answer, or refused
 ├── CollectionError       the data directory is missing, unreadable or damaged
 │   ├── NoCollectionError     there is no collection yet
-│   └── CollectionBusyError   another process is writing to it
+│   ├── CollectionBusyError   another process is writing to it
+│   └── ChromaServerError     the Chroma server does not answer, or refuses
 ├── ModelError            an embedding or language model that cannot be loaded or reached
 │   └── GenerationError       a language model that failed while it answered
 └── MissingExtraError     an optional package is not installed
@@ -57,6 +58,10 @@ class NoCollectionError(CollectionError):
 
 class CollectionBusyError(CollectionError):
     """Another process is writing to the collection."""
+
+
+class ChromaServerError(CollectionError):
+    """The Chroma server cannot be reached, refuses, or is none; what is in the data directory is sound."""
 
 
 class ModelError(CitewellError):

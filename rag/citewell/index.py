@@ -19,11 +19,11 @@ from citewell.chunking import CHUNKER_VERSION
 from citewell.embedding import Embedder, open_embedder
 from citewell.embedding.base import TokenEmbedder
 from citewell.errors import CitewellError, CollectionBusyError, CollectionError
-from citewell.ingest import Consumed, Ingest, Progress, SilentProgress
+from citewell.ingest import Consumed, Ingest, Progress, SilentProgress, workers
 from citewell.library import Filters, Library, LibraryWriter, Manifest, Recipe, StoredPassages, write_lock
 from citewell.library import create as create_library
 from citewell.settings import Settings
-from citewell.store import Generation, PaperVectors, VectorStore, has_chunks
+from citewell.store import Generation, PaperVectors, VectorIndex, VectorStore, has_chunks
 from citewell.types import Entry, IngestReport, Rejection
 
 __all__ = ["Collection", "Consumed", "Progress", "SilentProgress", "Snapshot"]
@@ -40,7 +40,7 @@ class Snapshot:
     """One state of the collection; `generation` is None when only the library can be searched."""
 
     manifest: Manifest
-    generation: Generation | None
+    generation: VectorIndex | None
 
 
 class Collection:
@@ -66,7 +66,7 @@ class Collection:
         self._embedders: dict[str, Embedder] = {}
         self._loading = threading.Lock()
         self._snapshot: Snapshot | None = None
-        self._retired: Generation | None = None
+        self._retired: VectorIndex | None = None
         self._passages: tuple[tuple[int, str], StoredPassages] | None = None
         self._complaint = ""
         self._guard = threading.Lock()
@@ -160,10 +160,10 @@ class Collection:
         """
         started = perf_counter()
         progress, consumed = progress or SilentProgress(), consumed or Consumed()
-        with write_lock(self.settings.data_dir):
+        with self._writing():
             embedder, recipe = self.wanted()
             before = self.library.manifest().fingerprint
-            with self._working(embedder) as (worker, settings):
+            with workers(embedder, self._given, self.settings) as (worker, settings):
                 ingest = Ingest(self.library, worker, recipe, settings, progress, consumed)
                 ingest.run(entries)
                 ingest.refresh()
@@ -179,7 +179,7 @@ class Collection:
         Raises:
             CollectionBusyError: another process is writing.
         """
-        with write_lock(self.settings.data_dir):
+        with self._writing():
             before, writer = self.library.manifest().revision, LibraryWriter(self.library)
             with writer.transaction():
                 done = work(writer)
@@ -205,25 +205,27 @@ class Collection:
     def rebuild(self, progress: Progress | None = None) -> None:
         """Makes the vector index again from the library, embedding nothing that is stored already."""
         progress = progress or SilentProgress()
-        with write_lock(self.settings.data_dir):
+        with self._writing(rebuild=True):
             embedder, recipe = self.wanted()
-            with self._working(embedder) as (worker, settings):
+            with workers(embedder, self._given, self.settings) as (worker, settings):
                 Ingest(self.library, worker, recipe, settings, progress, Consumed()).refresh()
             self._publish(recipe, progress, base="")
 
     @contextmanager
-    def _working(self, embedder: Embedder) -> Iterator[tuple[Embedder, Settings]]:
-        """Yields what embeds papers and how many at a time: the model, or a cluster where one is set."""
-        if not self.settings.ray or embedder is self._given:
-            yield embedder, self.settings
-            return
-        from citewell.embedding.cluster import cluster
-
-        with cluster(self.settings.ray, self.settings.embedding) as workers:
-            batch = max(self.settings.ingest_batch, workers.papers_at_once)
-            yield workers, self.settings.model_copy(update={"ingest_batch": batch})
+    def _writing(self, rebuild: bool = False) -> Iterator[None]:
+        """Holds the right to write; `rebuild` says that the vector index is made again, whatever it holds now."""
+        with write_lock(self.settings.data_dir):
+            yield
 
     # --- the vector index ------------------------------------------------------------------------------
+
+    def open_index(self, manifest: Manifest) -> VectorIndex:
+        """Opens the vector index in use, as it is.
+
+        Raises:
+            CollectionError: it is missing or damaged.
+        """
+        return self.store.open(manifest.generation)
 
     def _open_snapshot(self, manifest: Manifest) -> Snapshot:
         """Opens the vector index; one that is missing, damaged or behind the library is repaired first."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from citewell.errors import UsageError
@@ -32,6 +32,25 @@ class Settings(BaseSettings):
     )
     chunk_tokens: Annotated[int, Field(ge=16, le=2048)] = Field(
         160, description="longest chunk, in tiktoken cl100k_base tokens; chunks are whole sentences below it"
+    )
+
+    chroma_url: str | None = Field(
+        None,
+        description="Chroma server that holds the vectors, such as http://chroma:8000; without it the data "
+        "directory does",
+    )
+    chroma_collection: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{1,99}$")] = Field(
+        "citewell", description="name of the collection on the Chroma server"
+    )
+    chroma_headers: SecretStr | None = Field(
+        None, description="HTTP headers sent to the Chroma server, one `Name: value` a line"
+    )
+    chroma_headers_file: Path | None = Field(None, description="file that holds such headers")
+    chroma_ca: Path | None = Field(
+        None, description="PEM file of the authorities that sign the Chroma server's certificate"
+    )
+    chroma_timeout: Annotated[float, Field(gt=0, le=60)] = Field(
+        30.0, description="longest wait for a reply of the Chroma server, in seconds"
     )
 
     max_line_bytes: Count = Field(16 * 2**20, description="longest line of an input file, in bytes")

@@ -3,16 +3,24 @@
 from citewell.library.filters import Filters, date_key, parse_years
 from citewell.library.lock import write_lock
 from citewell.library.reader import Library, Manifest, Passages, Recipe, StoredPaper, StoredPassages
+from citewell.library.records import Changes, Record, Served, ServedState, record_name
+from citewell.library.replica import Held, Replica
 from citewell.library.schema import create
 from citewell.library.writer import LibraryWriter, Stored, content_hash, digest_with
 
 __all__ = [
+    "Changes",
     "Filters",
+    "Held",
     "Library",
     "LibraryWriter",
     "Manifest",
     "Passages",
     "Recipe",
+    "Record",
+    "Replica",
+    "Served",
+    "ServedState",
     "Stored",
     "StoredPaper",
     "StoredPassages",
@@ -21,5 +29,6 @@ __all__ = [
     "date_key",
     "digest_with",
     "parse_years",
+    "record_name",
     "write_lock",
 ]

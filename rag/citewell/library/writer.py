@@ -142,7 +142,11 @@ class LibraryWriter:
         self, paper: Paper, fingerprint: str, spans: Sequence[Span], vectors: NDArray[np.float32]
     ) -> None:
         """Stores ranges and vectors (abstract first, shape (1 + n, dim)) of one paper's text."""
-        values = (content_hash(paper.title, paper.abstract), fingerprint, *pack(spans, vectors))
+        self.add_packed(paper, fingerprint, *pack(spans, vectors))
+
+    def add_packed(self, paper: Paper, fingerprint: str, spans: bytes, vectors: bytes) -> None:
+        """Stores ranges and vectors as `pack` returns them."""
+        values = (content_hash(paper.title, paper.abstract), fingerprint, spans, vectors)
         self._db.execute("INSERT OR REPLACE INTO passages VALUES (?, ?, ?, ?)", values)
 
     def put(self, paper: Paper) -> Stored:
@@ -162,6 +166,25 @@ class LibraryWriter:
             outcome = "updated"
         self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (row,))
         return Stored(row, outcome)
+
+    def restore(self, row: int, paper: Paper, keys: Sequence[str]) -> None:
+        """Makes a paper just what another library holds: same id, row, listings and identity keys."""
+        known_row = self._library.row_of(paper.paper_id)
+        others = self._db.execute("SELECT paper_id FROM papers WHERE row = ?", (row,)).fetchone()
+        if others is not None and others[0] != paper.paper_id:
+            self.remove(others[0])
+        if known_row is not None and known_row != row:
+            self.remove(paper.paper_id)
+            known_row = None
+        if known_row is None:
+            self._insert(paper, keys, row)
+        else:
+            known = self._library.papers([row])[row]
+            if known.listings != paper.listings[: len(known.listings)]:
+                self._db.execute("DELETE FROM listings WHERE paper = ?", (row,))
+                self._changed = True
+            self._overwrite(row, known, replace(paper, listings=known.listings), keys)
+        self._add_listings(row, paper.listings)
 
     def remove(self, paper_id: str) -> bool:
         """Removes a paper with its listings and index entries; returns whether it was there."""
@@ -232,14 +255,14 @@ class LibraryWriter:
         found = self._db.execute("SELECT paper FROM aliases WHERE key = ?", (key,)).fetchone()
         return None if found is None else int(found[0])
 
-    def _insert(self, paper: Paper, keys: Sequence[str]) -> int:
+    def _insert(self, paper: Paper, keys: Sequence[str], wanted_row: int | None = None) -> int:
         self._changed = True
         paper_id = self._free_id(paper, keys)
         cursor = self._db.execute(
-            "INSERT INTO papers(paper_id, title, abstract, content_hash, authors, year, url, doi, arxiv_id, "
+            "INSERT INTO papers(row, paper_id, title, abstract, content_hash, authors, year, url, doi, arxiv_id, "
             "categories, revision) "
-            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_NEXT_REVISION})",
-            (paper_id, *_columns(paper)),
+            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_NEXT_REVISION})",
+            (wanted_row, paper_id, *_columns(paper)),
         )
         row = int(cursor.lastrowid or 0)
         self._db.execute(
@@ -254,6 +277,9 @@ class LibraryWriter:
     def _update(self, row: int, paper: Paper, keys: Sequence[str]) -> bool:
         known = self._library.papers([row])[row]
         merged = _completed(replace(paper, paper_id=known.paper_id, listings=known.listings), known)
+        return self._overwrite(row, known, merged, keys)
+
+    def _overwrite(self, row: int, known: Paper, merged: Paper, keys: Sequence[str]) -> bool:
         self._add_aliases(row, keys)
         if merged == known:
             return False
