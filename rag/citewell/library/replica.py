@@ -258,7 +258,7 @@ class Replica:
         writer.add_packed(paper, recipe.fingerprint, record.spans, record.vectors)
         # A paper that was taken over and is gone was removed here; that is yet to be published.
         if known is None or self._library.row_of(paper_id) is not None:
-            writer.restore(row, paper, keys)
+            writer.mirror(row, paper, keys)
         values = (paper_id, record.hash(), record.tag, record.count_chunks(recipe.dim), pass_name)
         db.execute("INSERT OR REPLACE INTO served VALUES (?, ?, ?, ?, ?)", values)
 

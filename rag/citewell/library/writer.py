@@ -167,7 +167,7 @@ class LibraryWriter:
         self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (row,))
         return Stored(row, outcome)
 
-    def restore(self, row: int, paper: Paper, keys: Sequence[str]) -> None:
+    def mirror(self, row: int, paper: Paper, keys: Sequence[str]) -> None:
         """Makes a paper just what another library holds: same id, row, listings and identity keys."""
         known_row = self._library.row_of(paper.paper_id)
         others = self._db.execute("SELECT paper_id FROM papers WHERE row = ?", (row,)).fetchone()
