@@ -16,7 +16,6 @@ from citewell.library.upkeep import check_room, compact, size, sweep_unfinished
 _NAMED = 5  # ids or listings that an error names
 _COPIES = 2  # of the library while it is rewritten: one aside, one in its log of changes
 _MARGIN = 10**6  # bytes
-_ANY = 2**31
 
 
 # --- removing -------------------------------------------------------------------------------------------
@@ -62,7 +61,7 @@ def plan_removal(collection: Collection, paper_ids: Sequence[str], listing: str 
     if listing not in sources:
         there = f"There are {_listed(list(sources))}." if sources else "There are none."
         raise UsageError(f"There is no listing {listing!r}. Nothing was removed. {there}")
-    rows = library.matching(Filters(listings=(listing,)), _ANY) or []
+    rows = library.matching(Filters(listings=(listing,)))
     gone, kept = list(named), list[str]()
     for paper in library.papers(rows).values():
         own = {entry.source for entry in paper.listings}

@@ -23,7 +23,7 @@ from citewell.errors import CollectionError, UsageError
 from citewell.index import Collection, Snapshot
 from citewell.library import Filters, Manifest, StoredPassages
 from citewell.settings import Settings
-from citewell.store import Generation
+from citewell.store import VectorIndex
 from citewell.text import STOPWORDS, stem, words
 
 _K1 = 1.2  # of SQLite's bm25(), which also lets no idf fall below the next
@@ -135,7 +135,7 @@ class HybridRetriever:
         return self._collection.library.matching(Filters()) if allowed is None else allowed
 
     def _nearest_rows(
-        self, query: Query, generation: Generation, allowed: Sequence[int] | None, share: float
+        self, query: Query, generation: VectorIndex, allowed: Sequence[int] | None, share: float
     ) -> Sequence[int]:
         # A filter that keeps a share of all papers keeps about that share of the nearest ones.
         limit = int(self._settings.candidates / share) + self._settings.candidates
