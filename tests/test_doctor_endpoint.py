@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from citewell.doctor import Check, check_endpoint, examine
+from citewell.doctor import check_endpoint, examine
 from citewell.llm import reaching
 from citewell.settings import Settings
 
