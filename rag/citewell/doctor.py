@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -33,6 +34,7 @@ from citewell.errors import (
 from citewell.index import Collection, Progress
 from citewell.library import Manifest
 from citewell.llm import load_llm
+from citewell.llm.reaching import reach
 from citewell.served import collection_of
 from citewell.settings import Settings, load_settings
 from citewell.store import PaperVectors
@@ -41,6 +43,7 @@ from citewell.turn import QUOTES
 
 CheckVerdict = Literal["ok", "warn", "fail"]
 
+LOCAL = "local"
 _OLDEST_PYTHON = (3, 11)
 _LITTLE_SPACE = 500 * 10**6  # bytes
 _ASKED_OF_INDEX = 50  # papers that the index must find, spread over all of them
@@ -90,8 +93,12 @@ class Diagnosis:
         return {"verdict": self.verdict, "checks": [check.to_dict() for check in self.checks]}
 
 
-def examine(data_dir: Path | None, rebuild: bool = False, progress: Progress | None = None) -> Diagnosis:
+def examine(
+    data_dir: Path | None, rebuild: bool = False, progress: Progress | None = None, network: bool = True
+) -> Diagnosis:
     """Checks everything; with `rebuild` the vector index is made again from the library before that.
+
+    Where an endpoint is configured, and `network` allows it, it is asked for its models, which costs nothing.
 
     Raises:
         UsageError: a setting does not fit.
@@ -106,6 +113,8 @@ def examine(data_dir: Path | None, rebuild: bool = False, progress: Progress | N
             collection.close()
     models = [check_model(settings.embedding), check_language_model(settings)]
     setup = [check_python(), check_packages(), *models]
+    if network and settings.llm not in (QUOTES, LOCAL) and models[1].verdict == "ok":
+        setup.append(check_endpoint(settings))
     return Diagnosis((*setup, check_disk(settings.data_dir), *check_collection(settings)))
 
 
@@ -193,6 +202,27 @@ def check_language_model(settings: Settings) -> Check:
     except CitewellError as error:
         return Check(name, "fail", str(error), "Mend it, or ask for quotes: CITEWELL_LLM=quotes.", True)
     return Check(name, "ok", detail, is_setup=True)
+
+
+def check_endpoint(settings: Settings) -> Check:
+    """Returns whether the endpoint of the language model can be reached, takes the key and has the model."""
+    name = "endpoint"
+    try:
+        reached = reach(settings.llm, settings)
+    except CitewellError as error:
+        what, _, cure = str(error).partition("). ")
+        told = (f"{what})", cure) if cure else (what, "Look into the server's log.")
+        return Check(name, "fail", *told, is_setup=True)
+    if reached.models is None:
+        return Check(
+            name, "ok", f"{reached.address} answers; it does not say which models it has", is_setup=True
+        )
+    if settings.llm in reached.models:
+        return Check(name, "ok", f"{reached.address} answers and has {settings.llm}", is_setup=True)
+    near = get_close_matches(settings.llm, reached.models, n=3, cutoff=0.0)
+    offer = f"It has {', '.join(near)}. " if near else ""
+    detail = f"{reached.address} answers, but does not list {settings.llm!r}"
+    return Check(name, "warn", detail, f"{offer}Check CITEWELL_LLM and OPENAI_BASE_URL.", is_setup=True)
 
 
 def check_disk(data_dir: Path) -> Check:

@@ -176,6 +176,9 @@ def _misplaced(options: argparse.Namespace) -> int:
 
 def _doctor_options(doctor: argparse.ArgumentParser) -> None:
     doctor.add_argument("--rebuild", action="store_true", help="make the vector index again, then check")
+    doctor.add_argument(
+        "--offline", action="store_true", help="do not ask the endpoint of a language model for its models"
+    )
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -183,7 +186,12 @@ def _doctor(options: argparse.Namespace) -> int:
     from citewell.terminal import IngestBar
 
     with IngestBar() as bar:
-        diagnosis = doctor.examine(getattr(options, "data_dir", None), rebuild=options.rebuild, progress=bar)
+        diagnosis = doctor.examine(
+            getattr(options, "data_dir", None),
+            rebuild=options.rebuild,
+            progress=bar,
+            network=not options.offline,
+        )
     print_result(options, diagnosis.to_dict(), lambda: doctor.show_diagnosis(diagnosis))
     return diagnosis.exit_status
 
