@@ -23,9 +23,9 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _collection(options: argparse.Namespace) -> Collection:
-    from citewell.index import Collection
+    from citewell.served import collection_of
 
-    return Collection(_settings(options), notify=notify)
+    return collection_of(_settings(options), notify=notify)
 
 
 # --- one file -------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from citewell.index import Collection
 from citewell.ingest import Progress
 from citewell.library import LibraryWriter, Recipe, content_hash, digest_with, write_lock
 from citewell.library.upkeep import check_room
+from citewell.served import collection_of
 from citewell.settings import Settings
 from citewell.transfer.container import ExportedFile
 from citewell.transfer.records import BadRecordError, Record, from_line
@@ -68,12 +69,12 @@ def import_file(
         CollectionError: the data directory cannot be written to, or there is too little space.
     """
     if not merging and (settings.data_dir / "library.db").exists():
-        with closing(Collection(settings)) as collection:
+        with closing(collection_of(settings)) as collection:
             check_empty(collection)
     check(path, settings, progress)
     with _opened(path, settings) as file:
         check_room(settings.data_dir, _COPIES * file.header.expanded, "importing this file")
-    with closing(Collection(settings, notify=notify, create=True)) as collection:
+    with closing(collection_of(settings, notify=notify, create=True)) as collection:
         if merging and collection.library.manifest().papers:
             return merge(collection, path, progress, notify)
         return restore(collection, path, progress)
