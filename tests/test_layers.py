@@ -18,7 +18,7 @@ LAYERS: list[set[str]] = [
     {"corpus", "prompts", "sample", "chunking", "planted"},
     {"library", "embedding", "store", "llm", "live", "chroma_wire", "chroma_server", "chroma_generation"},
     {"index", "ingest", "publishing", "served"},
-    {"inputs", "transfer", "maintenance"},
+    {"inputs"},
     {"retriever", "question", "spelling"},
     {"evidence", "interaction", "gate", "citations"},
     {"sources", "replies", "verification", "conversation"},
