@@ -10,6 +10,7 @@ import citewell
 import pytest
 import yaml
 from citewell import cli
+from citewell.cli.parsing import parse
 from citewell.settings import ENV_PREFIX, Settings
 
 ROOT = Path(citewell.__file__).parents[2]
@@ -46,7 +47,7 @@ def test_citewell_takes_the_settings_and_options_of_the_compose_file(compose: di
     chat = compose["services"]["chat"]
     assert chat["environment"].keys() <= known
     assert Settings(chroma_url=chat["environment"]["CITEWELL_CHROMA_URL"]).chroma_url == "http://chroma:8000"
-    options = cli._parse([str(part) for part in chat["command"]])
+    options = parse([str(part) for part in chat["command"]], cli.COMMANDS)
     assert (options.command, options.port) == ("chat", 7860)
     assert chat["environment"]["CITEWELL_DATA_DIR"] in chat["volumes"]
 

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from citewell import Assistant
 from citewell.citations import Numbering
 from citewell.library import Library
+from citewell.library.lexical import LexicalScores
 from citewell.types import Rejected
 from citewell.verification import numbers
 from citewell_eval.cases import Case
@@ -62,7 +64,8 @@ def test_as_it_is_it_passes(tmp_path, data_dir, capsys):
 
 
 def test_without_bm25_the_ranking_is_worse(tmp_path, data_dir, capsys, monkeypatch):
-    monkeypatch.setattr(Library, "lexical", lambda *_: [])
+    nothing = LexicalScores(np.empty(0, dtype=np.int64), np.empty(0))
+    monkeypatch.setattr(Library, "lexical", lambda *_: nothing)
     status, said = gate(tmp_path, data_dir, capsys, asked)
     assert status == 1 and "nDCG@10 changed by -" in said
 

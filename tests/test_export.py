@@ -59,7 +59,7 @@ def contents(data_dir: Path) -> list[tuple[object, ...]]:
     library = Library(data_dir / "library.db")
     with closing(library):
         manifest = library.manifest()
-        rows = library.matching(Filters(), 10**6) or []
+        rows = library.matching(Filters())
         passages = library.passages(rows, manifest)
         keys = dict[int, list[str]]()
         for row, key in library.connection().execute("SELECT paper, key FROM aliases ORDER BY key"):

@@ -31,6 +31,7 @@ _ABOUT = 0.25  # coverage of the question by its best paper from which the colle
 _NEAR = 0.4  # cosine of the best chunk that is needed as well
 _COINED = re.compile(r"[A-Z](?=.*[a-z]).*[A-Z]|[a-z].*[A-Z]")  # capitals inside, and small letters too
 _INITIALS = 2  # letters of a part of a name that is too short to know or not to know
+_AHEAD = 0.35  # of fused score; among a few papers every one is far ahead, which tells nothing
 _APART = 5.0  # logits between the best sentences of two papers, of which one has none
 _STRANGER = 0.02  # confidence where a name is not known
 _SPELT_OUT = 0.95  # confidence where an abbreviation is asked for and written out
@@ -137,7 +138,7 @@ def _standing_out(question: Question, evidence: Evidence) -> list[float]:
     The names are the share, by weight, of the question's that it holds, 0 where there is none.
     """
     best, *others = evidence.papers
-    ahead = best.candidate.score - (others[0].candidate.score if others else 0.0)
+    ahead = min(best.candidate.score - (others[0].candidate.score if others else 0.0), _AHEAD)
     scores = [sentence.score for sentence in evidence.of(0)]
     rivals = [sentence.score for sentence in evidence.sentences if sentence.paper]
     apart = max(scores) - max(rivals) if scores and rivals else _APART * (bool(scores) - bool(rivals))

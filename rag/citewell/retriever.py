@@ -137,8 +137,10 @@ class HybridRetriever:
     def _nearest_rows(
         self, query: Query, generation: VectorIndex, allowed: Sequence[int] | None, share: float
     ) -> Sequence[int]:
-        # A filter that keeps a share of all papers keeps about that share of the nearest ones.
-        limit = int(self._settings.candidates / share) + self._settings.candidates
+        # A filter that keeps a share of all papers keeps about that share of the nearest ones: ask for more, and some.
+        limit = self._settings.candidates
+        if allowed is not None:
+            limit += int(self._settings.candidates / share)
         found = generation.nearest_papers(query.vector, limit)
         found += generation.nearest_by_chunk(query.vector, limit)
         rows = self._collection.library.rows_of(list(dict.fromkeys(found))).values()

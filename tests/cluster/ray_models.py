@@ -9,14 +9,14 @@ from llama_index.core.embeddings import MockEmbedding
 
 
 class Mortal(MockEmbedding):
-    """Kills its process once, which the file that `CITEWELL_TEST_DEATH` names tells."""
+    """Kills its process once, which the file that `TEST_RAY_DEATH` names tells."""
 
     def __init__(self) -> None:
         super().__init__(embed_dim=8)
 
     def get_text_embedding_batch(self, texts: list[str], **options: object) -> list[list[float]]:
         try:
-            Path(os.environ["CITEWELL_TEST_DEATH"]).touch(exist_ok=False)
+            Path(os.environ["TEST_RAY_DEATH"]).touch(exist_ok=False)
         except FileExistsError:
             return [[float(1 + ord(text[n % len(text)])) for n in range(8)] for text in texts]
         os._exit(1)

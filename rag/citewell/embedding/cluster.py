@@ -7,6 +7,7 @@ must stay, and a task whose worker died is simply run again. Chunks and ids are 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -22,6 +23,7 @@ from citewell.errors import MissingExtraError, ModelError, UsageError
 LOCAL = "local"
 _PAPERS_A_TASK = 16
 _PAPERS_A_CPU = 64  # asked for at a time, so that the cluster does not wait for the one that stores
+_CONNECT_SECONDS = 10.0
 _DEATHS = 5  # of workers that one task survives
 
 
@@ -102,6 +104,7 @@ def cluster(address: str, spec: str) -> Iterator[ClusterEmbedder]:
     if ray.is_initialized():
         yield ClusterEmbedder(spec)
         return
+    _check_reachable(address)
     options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address == LOCAL:
         options |= {"address": LOCAL, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
@@ -110,14 +113,28 @@ def cluster(address: str, spec: str) -> Iterator[ClusterEmbedder]:
     try:
         ray.init(**options)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise UsageError(
-            f"No Ray cluster at {address!r}: {reason} Start one with `ray start --head`, or use --ray local."
-        ) from error
+        raise _no_cluster(address, str(error).strip().partition("\n")[0]) from error
     try:
         yield ClusterEmbedder(spec)
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raises where nobody listens at a host and port: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition("//")[2].rpartition(":")
+    if not colon:  # local and auto
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise _no_cluster(address, f"{error}.") from error
+
+
+def _no_cluster(address: str, reason: str) -> UsageError:
+    return UsageError(
+        f"No Ray cluster at {address!r}: {reason} Start one with `ray start --head`, or use --ray local."
+    )
 
 
 def _ray() -> Any:  # noqa: ANN401 (it is typed in part only)

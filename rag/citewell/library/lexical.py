@@ -100,8 +100,8 @@ class LexicalIndex:
     def _read(self, term: str, title_weight: float) -> _Postings:
         query = f"SELECT rowid, -bm25(papers_fts, {float(title_weight)}, 1.0) FROM papers_fts WHERE papers_fts MATCH ?"
         found = self._connection().execute(query, (_phrase(term),)).fetchall()
-        rows = np.fromiter((row for row, _ in found), dtype=np.int32, count=len(found))
-        return _Postings(rows, np.fromiter((score for _, score in found), dtype=np.float64, count=len(found)))
+        rows, scores = zip(*found, strict=True) if found else ((), ())
+        return _Postings(np.array(rows, dtype=np.int32), np.array(scores, dtype=np.float64))
 
 
 def _phrase(term: str) -> str:
