@@ -15,6 +15,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,10 +133,8 @@ class Worker:
             papers: what is asked for.
             gone: numbers of papers that must not be found.
         """
-        seen = [
-            (number, *_judged(lambda n=number, v=version: self._answers(n, v))) for number, version in papers
-        ]
-        return seen + [(number, *_judged(lambda n=number: self._nothing_of(n))) for number in gone]
+        seen = [(number, *_judged(partial(self._answers, number, version))) for number, version in papers]
+        return seen + [(number, *_judged(partial(self._nothing_of, number))) for number in gone]
 
     def _answers(self, number: int, version: int) -> str:
         best = self.assistant.search(words_of(number, version), k=1)[0].paper_id
