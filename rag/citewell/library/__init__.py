@@ -2,9 +2,17 @@
 
 from citewell.library.filters import Filters, date_key, parse_years
 from citewell.library.lock import write_lock
-from citewell.library.reader import Library, Manifest, Passages, Recipe, StoredPaper, StoredPassages
+from citewell.library.reader import (
+    Library,
+    Manifest,
+    Passages,
+    Recipe,
+    StoredPaper,
+    StoredPassages,
+    content_hash,
+)
 from citewell.library.schema import create
-from citewell.library.writer import LibraryWriter, Stored, content_hash
+from citewell.library.writer import LibraryWriter, Stored
 
 __all__ = [
     "Filters",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import threading
@@ -13,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from citewell.errors import NoCollectionError
+from citewell.errors import CollectionError, NoCollectionError
 from citewell.library.filters import Filters, to_sql
 from citewell.library.lexical import LexicalIndex, LexicalScores
-from citewell.library.schema import Connection, connect
+from citewell.library.schema import Connection, connect, damaged
 from citewell.types import Listing, Paper, Span
 
 _IN_LIMIT = 900  # SQLite's historical limit on bound variables is 999
@@ -73,6 +74,11 @@ class StoredPaper(NamedTuple):
 
     row: int
     paper: Paper
+
+
+def content_hash(title: str, abstract: str) -> bytes:
+    """Returns the key under which the passages of a text are stored, by which damage to the text is noticed too."""
+    return hashlib.sha256(f"{title}\0{abstract}".encode()).digest()[:16]
 
 
 def pack(spans: Sequence[Span], vectors: NDArray[np.float32]) -> tuple[bytes, bytes]:
@@ -203,7 +209,11 @@ class Library:
         return rows
 
     def papers(self, rows: Sequence[int]) -> dict[int, Paper]:
-        """Returns the papers of the given rows, by row."""
+        """Returns the papers of the given rows, by row.
+
+        Raises:
+            CollectionError: a text is not the one that was stored.
+        """
         found: dict[int, Paper] = {}
         for part in batched(rows):
             listings: dict[int, list[Listing]] = {}
@@ -214,11 +224,16 @@ class Library:
             for row, source, date in self.connection().execute(query, part):
                 listings.setdefault(row, []).append(Listing(source, date))
             query = (
-                "SELECT row, paper_id, title, abstract, authors, year, url, doi, arxiv_id, categories "
+                "SELECT row, content_hash, paper_id, title, abstract, authors, year, url, doi, arxiv_id, categories "
                 f"FROM papers WHERE row IN ({placeholders(part)})"
             )
-            for values in self.connection().execute(query, part):
-                found[values[0]] = _paper(values, tuple(listings.get(values[0], ())))
+            for row, key, *values in self.connection().execute(query, part):
+                if key != content_hash(str(values[1]), str(values[2])):  # SQLite itself does not notice
+                    raise damaged(self.path, f"the text of {values[0]!r} is not the one that was stored")
+                try:
+                    found[row] = _paper(values, tuple(listings.get(row, ())))
+                except ValueError as error:  # JSON that is none
+                    raise damaged(self.path, f"what it says about {values[0]!r} cannot be read") from error
         return found
 
     def iterate(self) -> Iterator[StoredPaper]:
@@ -323,16 +338,18 @@ class Library:
         return [(source, date, count) for source, date, count in self.connection().execute(query)]
 
     def check(self) -> str | None:
-        """Returns what SQLite's quick check finds wrong, or None."""
+        """Returns what SQLite's quick check, or a look at every text, finds wrong; None if nothing is."""
         try:
             verdict = sqlite3.Connection.execute(self.connection(), "PRAGMA quick_check(1)").fetchone()[0]
-        except sqlite3.DatabaseError as error:
+            for _ in self.iterate():  # compares each text with its hash
+                pass
+        except (sqlite3.DatabaseError, CollectionError) as error:
             return str(error)
         return None if verdict == "ok" else str(verdict)
 
 
-def _paper(values: tuple[object, ...], listings: tuple[Listing, ...]) -> Paper:
-    _, paper_id, title, abstract, authors, year, url, doi, arxiv_id, categories = values
+def _paper(values: Sequence[object], listings: tuple[Listing, ...]) -> Paper:
+    paper_id, title, abstract, authors, year, url, doi, arxiv_id, categories = values
     return Paper(
         title=str(title),
         abstract=str(abstract),
