@@ -15,6 +15,7 @@ choice comes from `--seed`; moments also depend on the machine. Linux only; `dis
 from __future__ import annotations
 
 import random
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -70,7 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = Report(machine(), options.seed, [], None)
     for trial in (one for name in options.only for one in TRIALS.get(name, ())):
         report.faults.append(run(trial, options.trials, options.seed))
-        print(table(report.faults[-1:]).text(), file=sys.stderr, flush=True)
+        print(
+            table(report.faults[-1:]).text(),
+            *report.faults[-1].details,
+            sep="\n",
+            file=sys.stderr,
+            flush=True,
+        )
     if _CLIENTS in options.only:
         from faults_clients import many_clients  # takes what the chat takes
 
@@ -85,7 +92,12 @@ def run(trial: Trial, count: int, seed: int) -> Tally:
     with tempfile.TemporaryDirectory(prefix="citewell-faults-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        return trial(count, folder, random.Random(seed))
+        tally = trial(count, folder, random.Random(seed))
+    tally.messages = {
+        re.sub(rf"{name}(/disk)?/(data|sound)", "DATA", m): n for m, n in tally.messages.items()
+    }
+    tally.details = [detail.replace(name, "FOLDER") for detail in tally.details]
+    return tally
 
 
 def failed(report: Report) -> bool:

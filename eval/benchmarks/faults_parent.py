@@ -191,7 +191,7 @@ class Tally:
     wrong: int = 0
     unsound: int = 0
     crashed: int = 0
-    messages: Counter[str] = field(default_factory=Counter)
+    messages: dict[str, int] = field(default_factory=dict)  # asdict makes no Counter
     details: list[str] = field(default_factory=list)
 
     def blame(self, column: str, details: Sequence[str]) -> None:
@@ -199,12 +199,17 @@ class Tally:
         setattr(self, column, getattr(self, column) + len(details))
         self.details += [f"trial {self.trials}, {column}: {detail}" for detail in details[:3]]
 
+    def tell(self, *messages: str) -> None:
+        """Takes note of what a person was told."""
+        for message in messages:
+            self.messages[message] = self.messages.get(message, 0) + 1
+
     def refused(self, reply: Reply) -> None:
         """Takes note of an operation that was not done."""
         if "died" in reply:
             self.blame("crashed", [f"the process died with {reply['died']}"])
         elif reply["told"] and "\n" not in reply["error"]:
-            self.messages[reply["error"]] += 1
+            self.tell(reply["error"])
         else:
             self.blame("crashed", [f"{reply['kind']}: {reply['error']}"])
 
@@ -212,10 +217,10 @@ class Tally:
         """Takes note of papers that were looked for."""
         if "done" not in reply:
             return self.refused(reply)
-        self.messages.update(reply["notices"])
+        self.tell(*reply["notices"])
         for number, verdict, detail in reply["done"]:
             if verdict == "told":
-                self.messages[detail] += 1
+                self.tell(detail)
             elif verdict != "right":
                 self.blame("wrong" if verdict == "wrong" else "crashed", [f"p{number}: {detail}"])
         return None

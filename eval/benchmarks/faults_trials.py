@@ -26,7 +26,7 @@ def _did(tally: Tally, state: State, command: Command, reply: Reply) -> bool:
     """Takes note of what became of an operation; returns whether it was done."""
     if "done" in reply:
         tally.acknowledged += 1
-        tally.messages.update(reply["notices"])
+        tally.tell(*reply["notices"])
         state.acknowledge(command)
         return True
     state.suspect(command)
@@ -342,8 +342,6 @@ def _check_busy(tally: Tally, reply: Reply, rival: int) -> None:
     if reply.get("kind") != "CollectionBusyError":
         tally.refused(reply)
         raise RuntimeError(f"the second writer was not told that it has to wait: {reply}")
-    tally.messages[
-        re.sub(r"process \d+ on \S+ since [\d:]+", "process PID on HOST since TIME", reply["error"])
-    ] += 1
+    tally.tell(re.sub(r"process \d+ on \S+ since [\d:]+", "process PID on HOST since TIME", reply["error"]))
     if f"by process {rival} on " not in reply["error"]:
         tally.blame("unsound", [f"another writer is named than {rival}: {reply['error']}"])
