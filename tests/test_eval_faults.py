@@ -18,7 +18,9 @@ from faults_papers import WordVectors, entries, paper, version_of, word  # noqa:
 from faults_parent import State, Tally  # noqa: E402
 
 
-def test_a_kill_while_an_index_is_swapped_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_while_an_index_is_swapped_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("faults_trials.SPACE", 16)
     killed = trials.kill("swap", 1, tmp_path, random.Random(3))
     assert killed.hit == 1

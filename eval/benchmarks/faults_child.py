@@ -24,8 +24,10 @@ import citewell.gate  # noqa: F401
 from citewell.assistant import Assistant
 from citewell.errors import CitewellError
 from citewell.store import PaperVectors
-from faults_papers import Numbered, WordVectors, entries, number_of, paper, version_of, word, words_of
+from faults_papers import RANKED, Numbered, WordVectors, entries, number_of, paper, version_of, word, words_of
 
+    "order"  # begins what is said of a paper that is not found first, as opposed to one that is shown wrong
+)
 _NOBODY = 65534
 _JUMP = 10 * 86_400  # seconds
 
@@ -139,7 +141,7 @@ class Worker:
     def _answers(self, number: int, version: int) -> str:
         best = self.assistant.search(words_of(number, version), k=1)[0].paper_id
         if best != f"p{number}":
-            return f"the words of p{number} find {best}"
+            return f"{RANKED}: the words of p{number} find {best}"
         if version_of(self.assistant.show(best)) != version:
             return f"p{number} is not shown as it was given"
         answer = self.assistant.ask(f"At how many places was the {word(number)} counted?")
@@ -154,6 +156,10 @@ class Worker:
     def _nothing_of(self, number: int) -> str:
         found = self.assistant.search(word(number), k=20)
         return f"p{number} is still found" if f"p{number}" in [one.paper_id for one in found] else ""
+
+    def check(self) -> str | None:
+        """Returns the damage that `citewell doctor` names, or None."""
+        return self.assistant.collection.library.check()
 
     def examine(self) -> dict[str, Any]:
         """Returns what the collection holds, and everything about it that is not sound."""

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 Numbered = tuple[int, int]  # the number of a paper, and its version
 
+RANKED = (
+    "order"  # begins what is said of a paper that is not found first, as opposed to one that is shown wrong
+)
 _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprtvz" for vowel in "aeiou"]
 _TOPICS = ("coral", "glaciers", "violins", "pollen", "granite", "lichen", "tides")
 _VERSION = re.compile(r"In version (\d+) ")

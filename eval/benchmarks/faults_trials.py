@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from faults_papers import RANKED
 from faults_parent import SPACE, WRITES, Child, Command, Reply, State, Tally, judge, pause, seeded
 
 _MOST_TRIES = 3  # for each hit that is wanted
-_BACKUP = "restore the backup"
+_BACKUP = "import of the backup"
+_REORDERED = "results in another order, and `citewell doctor` names the damage"
 _SLOWEST = 1.1  # a kill comes within this share of the usual time of an operation
 _PAGE = 4096
 
@@ -165,7 +167,11 @@ def index_damage(harm: str, trials: int, folder: Path, dice: random.Random) -> T
 
 
 def library_damage(harm: str, trials: int, folder: Path, dice: random.Random) -> Tally:
-    """Damages the library: each answer must be right or end with one line; then a copy of it is put back."""
+    """Damages the library, then puts a copy of it back.
+
+    Whatever is shown or quoted must be right, or the command must end with one line. SQLite has no checksums, so the
+    order of results may change unnoticed, unless the doctor is asked: then it has to name the damage.
+    """
     tally = Tally(f"{harm} library.db", _BACKUP)
     state = seeded(folder / "sound", dice)
     for tally.trials in range(1, trials + 1):
@@ -173,7 +179,9 @@ def library_damage(harm: str, trials: int, folder: Path, dice: random.Random) ->
         HARMS[harm](data / "library.db", dice)
         tally.hit += 1
         with Child(data, state.limit) as child:
-            tally.saw(child.run(state.asked(dice, most=40)))
+            looked = child.run(state.asked(dice, most=40))
+            _find_out(tally, looked, child.run({"do": "check"}))
+            tally.saw(looked)
             command = state.operation("ingest", dice)
             reply = child.run(command)
             if "done" in reply:
@@ -186,6 +194,17 @@ def library_damage(harm: str, trials: int, folder: Path, dice: random.Random) ->
         judge(tally, State(dict(state.held), state.limit), data, dice)
         shutil.rmtree(data)
     return tally
+
+
+def _find_out(tally: Tally, looked: Reply, checked: Reply) -> None:
+    """Takes papers that are not found first off the reply, if the doctor names the damage."""
+    if "done" not in checked:
+        tally.refused(checked)
+    elif checked["done"] and "done" in looked:
+        kept = [one for one in looked["done"] if not one[2].startswith(RANKED)]
+        if len(kept) < len(looked["done"]):
+            tally.tell(_REORDERED)
+        looked["done"] = kept
 
 
 # --- disks and folders ----------------------------------------------------------------------------------
