@@ -26,8 +26,6 @@ from citewell.errors import CitewellError
 from citewell.store import PaperVectors
 from faults_papers import RANKED, Numbered, WordVectors, entries, number_of, paper, version_of, word, words_of
 
-    "order"  # begins what is said of a paper that is not found first, as opposed to one that is shown wrong
-)
 _NOBODY = 65534
 _JUMP = 10 * 86_400  # seconds
 

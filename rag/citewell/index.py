@@ -210,8 +210,10 @@ class Collection:
         try:
             with write_lock(self.settings.data_dir):
                 if self.library.manifest().generation == found.manifest.generation:
-                    self._notify(f"The vector index {why}; bringing it up to date from the library.")
+                    if not self._complaint:  # else this is one more attempt, with every question
+                        self._notify(f"The vector index {why}; bringing it up to date from the library.")
                     self._sync(found.manifest.recipe, SilentProgress(), afresh=found.generation is None)
+                self._complaint = ""
         except CollectionBusyError:
             return found  # the writer publishes another one
         except CollectionError as error:

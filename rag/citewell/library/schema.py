@@ -85,6 +85,7 @@ _CURES = {
     sqlite3.SQLITE_CORRUPT: _RESTORE,
     sqlite3.SQLITE_NOTADB: _RESTORE,
     sqlite3.SQLITE_FULL: "Free some space there and try again.",
+    sqlite3.SQLITE_READONLY: "Make it writable, or choose another --data-dir.",
     sqlite3.SQLITE_IOERR: "Is the disk full, or failing? Try again when it is not.",
 }
 
