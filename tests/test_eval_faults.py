@@ -22,9 +22,10 @@ def test_a_kill_while_an_index_is_swapped_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("faults_trials.SPACE", 16)
+    monkeypatch.setattr("faults_trials._MEASURED", 1)
     killed = trials.kill("swap", 1, tmp_path, random.Random(3))
     assert killed.hit == 1
-    assert killed.acknowledged >= 4
+    assert killed.acknowledged >= 2
     assert (killed.lost, killed.wrong, killed.unsound, killed.crashed, killed.details) == (0, 0, 0, 0, [])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -73,6 +74,45 @@ def test_a_record_that_cannot_be_read_is_named(data: Path, statement: str, value
         with pytest.raises(CollectionError, match=rf"The library .*library\.db is damaged: {told}\. {CURE}"):
             assistant.show("p7")
         assert assistant.collection.library.check() is not None
+
+
+@pytest.mark.parametrize(
+    ("change_of", "told"),
+    [
+        (lambda vectors: b"\xff\x7b" + vectors[2:], "a vector in it is longer than any that is stored"),
+        (
+            lambda vectors: b"\xff\x7f" + vectors[2:],
+            "a vector in it is longer than any that is stored",
+        ),  # nan
+        (lambda vectors: vectors[2:], "there are not as many vectors as passages"),
+    ],
+)
+def test_vectors_that_cannot_be_are_told(data: Path, change_of: Callable[[bytes], bytes], told: str) -> None:
+    with closing(sqlite3.connect(data / "library.db")) as library:
+        key, vectors = library.execute("SELECT content_hash, vectors FROM passages").fetchone()
+    change(data, "UPDATE passages SET vectors = ? WHERE content_hash = ?", change_of(vectors), key)
+    with Assistant.open(data, embedder=HashEmbedder()) as assistant:
+        with pytest.raises(CollectionError, match=rf"is damaged: {told}\. {CURE}"):
+            assistant.search(words_of(7))
+        assert told in str(assistant.collection.library.check())
+
+
+def test_the_check_compares_the_index_of_words_with_the_texts(data: Path) -> None:
+    change(data, "UPDATE papers_fts_content SET c1 = 'another text' WHERE id = 7")
+    with Assistant.open(data, embedder=HashEmbedder()) as assistant:
+        assert str(assistant.collection.library.check()).startswith("the index of words is damaged: ")
+
+
+def test_the_check_leaves_the_words_alone_where_somebody_writes(data: Path) -> None:
+    with Assistant.open(data, embedder=HashEmbedder()) as assistant:
+        with closing(sqlite3.connect(data / "library.db", isolation_level=None)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            assert assistant.collection.library.check() is None
+            writer.execute("ROLLBACK")
+        assert assistant.collection.library.check() is None
+        assert assistant.collection.library.connection().execute("PRAGMA busy_timeout").fetchone() == (
+            30_000,
+        )
 
 
 def test_damage_met_on_the_way_through_the_rows_is_told_like_any_other(data: Path) -> None:

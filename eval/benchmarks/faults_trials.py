@@ -21,6 +21,7 @@ _MOST_TRIES = 3  # for each hit that is wanted
 _BACKUP = "import of the backup"
 _REORDERED = "results in another order, and `citewell doctor` names the damage"
 _SLOWEST = 1.1  # a kill comes within this share of the usual time of an operation
+_MEASURED = 3  # operations that tell how long one takes
 _PAGE = 4096
 
 
@@ -79,7 +80,7 @@ def _begin(child: Child, command: Command) -> None:
 def _usual(kind: str, data: Path, state: State, dice: random.Random, tally: Tally) -> float:
     """Returns the seconds that an operation takes."""
     took = []
-    for _ in range(3):
+    for _ in range(_MEASURED):
         if kind == "repair":
             _checksums(data).unlink()
         with Child(data, state.limit) as child:
