@@ -1,6 +1,4 @@
-"""The process that faults.py kills, starves and confuses: obeys one JSON command a line, and replies in one.
-
-    python eval/benchmarks/faults_child.py DATA_DIR '{"limit": 1000}'
+"""The process that faults.py kills, starves and confuses: obeys commands, and replies to each when it is done.
 
 A reply holds `done`, what was acknowledged, or `error`. It also says `swapping` when an index has been built and is
 about to be moved into its place.
@@ -8,14 +6,16 @@ about to be moved into its place.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,6 @@ from faults_papers import RANKED, Numbered, WordVectors, entries, number_of, pap
 
 _NOBODY = 65534
 _JUMP = 10 * 86_400  # seconds
-
-
-def say(document: dict[str, Any]) -> None:
-    """Writes one line."""
-    sys.stdout.write(json.dumps(document) + "\n")
-    sys.stdout.flush()
 
 
 class Worker:
@@ -219,20 +213,26 @@ def _judged(look: Callable[[], str]) -> tuple[str, str]:
     return ("wrong", wrong) if wrong else ("right", "")
 
 
-def _announce(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "os.rename" and ".building-" in str(arguments[0]):
-        say({"swapping": True})
+def serve(commands: Connection, data: Path, limit: int, scratch: Path | None) -> None:
+    """Obeys until there are no more commands.
 
-
-def main() -> None:
-    """Obeys until there are no more commands."""
-    sys.addaudithook(_announce)
-    worker = Worker(Path(sys.argv[1]), **json.loads(sys.argv[2]))
-    say({"ready": os.getpid()})
-    for line in sys.stdin:
-        say(worker.obey(json.loads(line)))
+    Args:
+        commands: takes commands and gives replies.
+        data: the data directory.
+        limit: the setting `chunk_index_limit`.
+        scratch: where temporary files go, if not where they always do.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    tempfile.tempdir = None if scratch is None else str(scratch)
+    sys.addaudithook(partial(_announce, commands))
+    worker = Worker(data, limit)
+    commands.send({"ready": os.getpid()})
+    with suppress(EOFError):
+        while True:
+            commands.send(worker.obey(commands.recv()))
     worker.close()
 
 
-if __name__ == "__main__":
-    main()
+def _announce(commands: Connection, event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "os.rename" and ".building-" in str(arguments[0]):
+        commands.send({"swapping": True})
