@@ -21,7 +21,7 @@ Reply = dict[str, Any]
 SPACE = 360  # numbers of papers; 1,080 chunks, of which Chroma keeps the graph on disk
 WRITES = ("ingest", "remove", "rebuild", "swap")
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["faults_child"])
+_FORKS.set_forkserver_preload(["chromadb.api.rust", "citewell.assistant", "citewell.gate"])
 _LIMITS = (0, 100_000)  # of chunk vectors: none, and those of all papers
 _ASKED = 6  # papers asked for after each fault
 
