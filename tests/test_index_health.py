@@ -271,8 +271,10 @@ def test_a_repair_that_fails_again_and_again_is_told_once(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> str:
-        raise CollectionError("No room.")
+        attempts.append(1)
+        raise CollectionError(f"No room for index {len(attempts)}.")
 
+    attempts: list[int] = []
     (generation(data) / "checksums.json").unlink()
     told: list[str] = []
     with Assistant.open(data, embedder=HashEmbedder(), notify=told.append) as assistant:
@@ -280,7 +282,8 @@ def test_a_repair_that_fails_again_and_again_is_told_once(
             patch.setattr(VectorStore, "build", full)
             for number in range(3):
                 assert assistant.search(words_of(number), k=1)[0].paper_id == f"p{number}"
-        assert told == [REPAIR, "The vector index is missing or damaged and stays so: No room."]
+        assert told == [REPAIR, "The vector index is missing or damaged and stays so: No room for index 1."]
+        assert len(attempts) >= 3
         assert assistant.collection.snapshot().generation is not None
         (generation(data) / "checksums.json").unlink()
     assert_all_found(data, [REPAIR])

@@ -12,7 +12,7 @@ from citewell import Assistant
 from citewell.errors import CollectionError
 from fakes import HashEmbedder, entries, paper, word, words_of
 
-CURE = r"Put a backup in its place with `citewell import FILE`\.\Z"
+CURE = r"Import a backup into another folder: `citewell import FILE --data-dir DIR`\.\Z"
 
 
 @pytest.fixture

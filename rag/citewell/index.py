@@ -217,7 +217,8 @@ class Collection:
         except CollectionBusyError:
             return found  # the writer publishes another one
         except CollectionError as error:
-            self._complain(f"The vector index {why} and stays so: {error}")
+            if not self._complaint:  # the error names another new index with every attempt
+                self._complain(f"The vector index {why} and stays so: {error}")
             return found
         if found.generation is not None:
             found.generation.close()

@@ -80,7 +80,7 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """
 
 
-_RESTORE = "Put a backup in its place with `citewell import FILE`."
+_RESTORE = "Import a backup into another folder: `citewell import FILE --data-dir DIR`."
 _CURES = {
     sqlite3.SQLITE_CORRUPT: _RESTORE,
     sqlite3.SQLITE_NOTADB: _RESTORE,
