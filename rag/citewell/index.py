@@ -217,16 +217,15 @@ class Collection:
         except CollectionBusyError:
             return found  # the writer publishes another one
         except CollectionError as error:
-            if not self._complaint:  # the error names another new index with every attempt
-                self._complain(f"The vector index {why} and stays so: {error}")
+            self._complain(f"The vector index {why} and stays so: {error}")
             return found
         if found.generation is not None:
             found.generation.close()
         return self._published()
 
     def _complain(self, message: str) -> None:
-        """Tells of a state that lasts, once and not with every question."""
-        if message != self._complaint:
+        """Tells of a state that lasts, once and not with every question; the message may change with each."""
+        if not self._complaint:
             self._complaint = message
             self._notify(message)
 
