@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -359,7 +360,7 @@ def test_what_nobody_expects_is_told_in_one_line(
     def fail(options: object) -> int:
         raise error
 
-    monkeypatch.setitem(cli._COMMANDS, "stats", fail)
+    monkeypatch.setitem(cli.COMMANDS, "stats", replace(cli.COMMANDS["stats"], run=fail))
     ran = run("stats")
     assert (ran.status, ran.out) == (status, "")
     assert ran.err.startswith(told) and ran.err.count("\n") == bool(told)
@@ -369,7 +370,7 @@ def test_help_and_version_are_printed(run: Run) -> None:
     assert re.fullmatch(r"citewell \d+\.\d+\.\d+\n", run("--version").out)
     text = run("--help")
     assert text.status == 0
-    assert all(command in text.out for command in cli._COMMANDS)
+    assert all(command in text.out for command in cli.COMMANDS)
     assert "--category" in run("ask", "--help").out
 
 

@@ -7,10 +7,10 @@ from importlib import resources
 
 import numpy as np
 import pytest
-from citewell import Assistant, Paper, gate
+from citewell import Assistant, Paper, gate, quotes
 from citewell.embedding.base import TokenVectors
 from citewell.evidence import FEATURES as SENTENCE_FEATURES
-from citewell.evidence import sentence_features
+from citewell.evidence import sentence_features, spelt_out
 from citewell.gate import contradiction, names_a_stranger
 from citewell.interaction import interact
 from citewell.linear import LinearModel, load_model, sigmoid
@@ -47,7 +47,7 @@ def test_at_the_default_threshold_little_that_is_answerable_is_refused(name):
     assert point["answerable"] < 0.1 and point["far_off"] > 0.9 and point["near_topic"] > 0.5
 
 
-def test_without_its_paper_a_question_is_scored_against_the_others_anew():
+def test_without_its_paper_a_question_is_judged_by_the_others():
     about = ["Sand dunes drift.", "Whales sing in winter.", "Sand grains sing.", "Glass is made of sand."]
     papers = [Paper(f"Paper {i}", text) for i, text in enumerate(about)]
     case = Case(
@@ -58,7 +58,7 @@ def test_without_its_paper_a_question_is_scored_against_the_others_anew():
     assert asked.evidence.papers[0].paper.title == "Paper 0" and asked.case.answerable
     assert "Paper 0" not in {read.paper.title for read in hidden.evidence.papers}
     assert not hidden.case.answerable and (hidden.case.kind, hidden.weight) == ("hidden", 2.0)
-    assert hidden.evidence.papers[0].candidate.score > 0.5
+    assert hidden.evidence.papers[0].candidate.score < asked.evidence.papers[0].candidate.score
 
 
 def test_a_linear_model_is_a_scaled_sum():
@@ -98,6 +98,48 @@ DRIFT = make(
 )
 def test_only_a_plain_denial_of_the_premise_counts(question, denied):
     assert (contradiction(analyse(question), DRIFT) is not None) is denied
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ("How many frames must DriftNet read?", "DriftNet reads no more than two frames."),
+        ("Why does DriftNet read frames?", "DriftNet reads not only frames."),
+        ("Why does DriftNet see noise?", "To solve this, DriftNet drifts, eliminating noise."),
+    ],
+)
+def test_a_bound_or_a_remedy_denies_no_premise(question, sentence):
+    asked = analyse(question)
+    evidence = make([("DriftNet", 1.0, [(sentence, 1.0)])], {stem: 1.0 for stem in asked.stems})
+    assert contradiction(asked, evidence) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence", "told"),
+    [
+        ("What does DSN stand for?", "We study dune sand networks (DSNs).", True),
+        ("what is dsn short for", "The DSN, short for dune sand network, drifts.", True),
+        ("What does DSN stand for?", "The DSN drifts (and sings).", False),
+        ("What does DSN do?", "We study dune sand networks (DSNs).", False),
+        ("What does it stand for?", "We study dune sand networks (DSNs).", False),
+    ],
+)
+def test_an_abbreviation_is_answered_where_it_is_written_out(question, sentence, told):
+    evidence = make([("On dunes", 1.0, [("Dunes drift.", 2.0), (sentence, 0.1)])])
+    found = spelt_out(analyse(question), evidence)
+    assert (found is not None and found.text == sentence) is told
+    if told:
+        assert quotes.select(analyse(question), evidence, 1) == [found]
+
+
+def test_a_paper_that_stands_out_is_seen_in_every_feature():
+    asked = analyse("How does DriftNet drift?")
+    far = make(
+        [("DriftNet", 0.9, [("It drifts.", 3.0)]), ("Other", 0.2, [("It rests.", 1.0)])], {"driftnet": 1.0}
+    )
+    assert gate._standing_out(asked, far) == pytest.approx([0.9, 0.7, 2.0, 1.0])
+    alone = make([("Other", 0.4, [("It rests.", 1.0)])], {"driftnet": 1.0})
+    assert gate._standing_out(asked, alone) == pytest.approx([0.4, 0.4, 5.0, 0.0])
 
 
 class OneHot:

@@ -43,7 +43,7 @@ ALPHA = (
     1.0,
     [("AlphaNet sings.", 3.0), ("AlphaNet flies far.", 1.0), ("AlphaNet rests.", 0.5)],
 )
-BETA = ("BetaNet for fish", 0.9, [("BetaNet swims.", 2.0), ("BetaNet dives deep.", 1.5)])
+BETA = ("BetaNet for fish", 0.95, [("BetaNet swims.", 2.0), ("BetaNet dives deep.", 1.5)])
 GAMMA = ("GammaNet for cats", 0.2, [("GammaNet sleeps.", 2.5)])
 RARE = {stem: 1.0 for stem in content_stems("AlphaNet BetaNet GammaNet")}
 
@@ -69,27 +69,56 @@ def test_near_duplicates_are_left_out():
     assert texts("what happens", evidence) == ["Rivers carry sand and salt.", "Ice melts."]
 
 
-def test_a_close_rival_gets_a_sentence_and_a_distant_one_does_not_need_to():
+def test_a_close_rival_gets_a_sentence_and_a_paper_that_stands_out_is_quoted_alone():
     four = [(f"Fact {word} stands.", 9.0 - n) for n, word in enumerate(["apple", "brick", "cloud", "drum"])]
     close = make([("A", 1.0, four), ("B", 0.95, [("Rival speaks.", 5.0)])])
-    distant = make([("A", 1.0, four), ("B", 0.3, [("Rival speaks.", 5.0)])])
+    distant = make([("A", 1.0, four[:2]), ("B", 0.8, [("Rival speaks.", 8.5)])])
     assert texts("what happens", close)[-1] == "Rival speaks."
-    assert "Rival speaks." not in texts("what happens", distant)
+    assert texts("what happens", distant) == ["Fact apple stands.", "Fact brick stands."]
+
+
+def test_where_the_best_paper_holds_nothing_but_planted_words_the_next_one_speaks():
+    evidence = make([("A", 1.0, []), ("B", 0.3, [("Rival speaks.", 5.0)])])
+    assert texts("what happens", evidence) == ["Rival speaks."]
 
 
 def test_a_comparison_quotes_each_side_first():
     chosen = texts("How does AlphaNet compare with BetaNet?", make([ALPHA, BETA, GAMMA], RARE))
-    assert chosen == ["AlphaNet sings.", "BetaNet swims.", "AlphaNet flies far.", "BetaNet dives deep."]
+    assert chosen[:4] == ["AlphaNet sings.", "BetaNet swims.", "AlphaNet flies far.", "BetaNet dives deep."]
 
 
-def test_a_list_has_one_line_for_each_paper_that_is_close_enough():
-    chosen = texts("Which papers are about nets?", make([ALPHA, BETA, GAMMA], RARE))
-    assert chosen == ["AlphaNet sings.", "BetaNet swims."]
+def test_a_comparison_of_two_papers_has_up_to_three_sentences_of_each():
+    more = [
+        (title, fused, [*rows, (f"{title[:5]} eats.", 0.2), (f"{title[:5]} hunts.", 0.1)])
+        for title, fused, rows in (ALPHA, BETA)
+    ]
+    assert len(texts("How does AlphaNet compare with BetaNet?", make(more, RARE))) == 6
+    assert len(texts("How does AlphaNet compare with BetaNet?", make(more, RARE), limit=1)) == 1
+
+
+def test_a_list_has_a_line_for_each_paper_that_is_close_enough_and_more_where_these_are_few():
+    question = "Which papers are about nets?"
+    assert texts(question, make([ALPHA, BETA, GAMMA], RARE), limit=1) == ["AlphaNet sings.", "BetaNet swims."]
+    assert texts(question, make([ALPHA, BETA, GAMMA], RARE), limit=3)[2] == "AlphaNet flies far."
 
 
 def test_a_list_that_asks_for_a_rare_name_holds_only_papers_with_it():
     chosen = texts("Which papers use BetaNet?", make([ALPHA, BETA, GAMMA], RARE))
-    assert chosen == ["BetaNet swims."]
+    assert chosen == ["BetaNet swims.", "BetaNet dives deep."]
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("ReefNet: Counting Fish", "ReefNet counts."),
+        ("Counting Fish with ReefNet", "ReefNet counts."),
+        ("Slow Reefs: Counting Fish", "Slow Reefs is a camera."),
+        ("Counting Fish", "Fish swim."),  # a coined name counts half where the title has none
+    ],
+)
+def test_a_list_says_what_each_paper_calls_its_work(title, expected):
+    rows = [("Fish swim.", 4.0), ("ReefNet counts.", 1.0), ("Slow Reefs is a camera.", 0.5)]
+    assert texts("Which papers are about fish?", make([(title, 1.0, rows)]), limit=1) == [expected]
 
 
 def test_a_name_in_many_papers_points_to_none():

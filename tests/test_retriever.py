@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from citewell import Assistant, Filters, Listing, Paper
 from citewell.errors import UsageError
-from citewell.retriever import Candidate, check_question, keep, min_max
+from citewell.library import StoredPassages
+from citewell.retriever import Candidate, check_question, keep
 
 TOPICS = ["lavender bees", "glacier melt", "tax policy", "coral reefs", "violin making", "sand dunes"]
 
@@ -27,19 +28,29 @@ def assistant():
         yield opened
 
 
-@pytest.mark.parametrize(
-    ("scores", "depth", "expected"),
-    [
-        ([3.0, 1.0, 2.0], 3, [1.0, 0.0, 0.5]),
-        ([3.0, 1.0, 2.0], 2, [1.0, 0.0, 0.0]),
-        ([5.0, 5.0], 2, [1.0, 1.0]),
-        ([np.nan, 4.0, 2.0], 3, [0.0, 1.0, 0.0]),
-        ([np.nan, np.nan], 3, [0.0, 0.0]),
-        ([0.0, 0.0], 3, [0.0, 0.0]),
-    ],
-)
-def test_min_max(scores, depth, expected):
-    assert min_max(np.array(scores), depth).tolist() == expected
+def test_a_score_says_how_near_a_paper_is_and_what_share_of_the_words_it_holds(assistant):
+    retriever, settings = assistant._retriever, assistant.settings
+    best = retriever.retrieve("coral reefs").candidates[0]
+    dense = (1 - settings.chunk_weight) * best.abstract_cosine + settings.chunk_weight * best.chunk_cosine
+    share = (best.score - settings.dense_weight * dense) / (1 - settings.dense_weight)
+    assert 0 < share < 1
+    unmet = retriever.retrieve("coral reefs zebra quark gluon").candidates[0]
+    assert unmet.bm25 == pytest.approx(best.bm25) and unmet.score < best.score
+
+
+def test_a_paper_without_vectors_is_judged_by_its_words():
+    with Assistant.from_papers(
+        [Paper("On dunes", "Dunes drift."), Paper("On bees", "Bees dance.")]
+    ) as opened:
+        fuse = opened._retriever._fuse
+        found = opened._retriever.retrieve("dunes")
+        rows = [candidate.row for candidate in found.candidates]
+        (best, other) = fuse(found.query, rows, StoredPassages([], 384), {rows[0]: 2.0}, 4.0)
+    assert (best.row, best.score, other.score) == (rows[0], 0.5, 0.0)
+
+
+def test_search_takes_misspelt_words_for_those_of_the_papers(assistant):
+    assert "coral reefs" in assistant.search("corall reeffs", k=1)[0].title
 
 
 @pytest.mark.parametrize(

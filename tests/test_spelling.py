@@ -28,6 +28,9 @@ def assistant():
         ("Xyzzyplugh", "Xyzzyplugh"),
         ("café naïve", "café naïve"),
         ("", ""),
+        ("Warum helfen netwroks?", "Warum helfen netwroks?"),  # slips of another language are not known
+        ("Pourquoi les netwroks ?", "Pourquoi les netwroks ?"),
+        ("Why do netwroks die?", "Why do network die?"),
     ],
 )
 def test_correct(assistant, question, expected):

@@ -32,14 +32,14 @@ def shared_folder(given: Path | None = None) -> Path:
 
 def open_pages(shared: Path, data_dir: Path) -> Assistant:
     """Returns an assistant over the five listing pages, indexed in `data_dir`."""
-    assistant = Assistant.open(data_dir)
+    assistant = Assistant.open(data_dir, chroma_url="")  # never into a collection that others share
     assistant.ingest([shared / "corpus"])
     return assistant
 
 
 def open_arxiv(shared: Path, data_dir: Path) -> Assistant:
     """Returns an assistant over the 500 arXiv abstracts that `arxiv-train.jsonl` asks about."""
-    assistant = Assistant.open(data_dir)
+    assistant = Assistant.open(data_dir, chroma_url="")  # never into a collection that others share
     assistant.add(list(arxiv_sample(shared / "data" / "arxiv-abstracts")))
     return assistant
 

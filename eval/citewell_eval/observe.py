@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,8 +12,7 @@ from citewell.evidence import Evidence, gather, sentence_features
 from citewell.gate import READ, gate_features
 from citewell.interaction import interact
 from citewell.question import Question, analyse
-from citewell.retriever import HybridRetriever, Retrieval, min_max
-from citewell.settings import Settings
+from citewell.retriever import HybridRetriever, Retrieval
 from citewell.spelling import correct
 from citewell.types import Answer
 from numpy.typing import NDArray
@@ -67,23 +66,8 @@ def observe(
             hidden = case.model_copy(
                 update={"id": case.id + "-hidden", "kind": "hidden", "answerable": False}
             )
-            left = _without(retrieval, gone, assistant.settings)
+            left = replace(retrieval, candidates=tuple(c for c in retrieval.candidates if c.row not in gone))
             yield from _observation(assistant, hidden, question, left, weight)
-
-
-def _without(retrieval: Retrieval, gone: Set[int], settings: Settings) -> Retrieval:
-    """Returns the retrieval without some papers.
-
-    The others are scored against each other anew: a best paper whose score told that a better one is gone would teach
-    the gate to look for that, which no question that is asked shows.
-    """
-    left = [candidate for candidate in retrieval.candidates if candidate.row not in gone]
-    cosines = np.array([(c.abstract_cosine, c.chunk_cosine) for c in left]).reshape(-1, 2)
-    dense = min_max(cosines @ [1 - settings.chunk_weight, settings.chunk_weight], len(left))
-    lexical = min_max(np.array([c.bm25 for c in left]), len(left))
-    scores = settings.dense_weight * dense + (1 - settings.dense_weight) * lexical
-    scored = [replace(c, score=float(score)) for c, score in zip(left, scores, strict=True)]
-    return replace(retrieval, candidates=tuple(sorted(scored, key=lambda c: (-c.score, c.paper_id))))
 
 
 def _observation(

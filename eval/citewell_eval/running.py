@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from citewell.assistant import Assistant
 from citewell.errors import UsageError
@@ -47,7 +48,12 @@ def collection(
         )
     with TemporaryDirectory(prefix="citewell-eval-") as temporary:
         folder = temporary if corpus else data_dir
-        with Assistant.open(folder, create=bool(corpus), notify=notify, llm=llm, answer_cache=0) as assistant:
+        here: dict[str, Any] = (
+            {"chroma_url": ""} if corpus else {}
+        )  # never into a collection that others share
+        with Assistant.open(
+            folder, create=bool(corpus), notify=notify, llm=llm, answer_cache=0, **here
+        ) as assistant:
             if corpus:
                 assistant.ingest(corpus, bar)
             yield assistant

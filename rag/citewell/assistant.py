@@ -7,26 +7,26 @@ import queue
 import shutil
 import tempfile
 import weakref
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, aclosing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from citewell import cache, gate, quotes
+from citewell import cache, gate, observing, quotes
 from citewell.answering import again, compose, understand, write
 from citewell.author import Author, Stop, Written
-from citewell.corpus import ReaderLimits, read_corpus, total_bytes
 from citewell.embedding.base import Embedder, TokenEmbedder
-from citewell.errors import CorpusError, NoCollectionError, UsageError
+from citewell.errors import NoCollectionError, UsageError
 from citewell.evidence import gather
-from citewell.index import Collection, Consumed, Progress
+from citewell.index import Collection, Progress, SilentProgress
+from citewell.inputs import Inputs
 from citewell.library import Filters
 from citewell.llm import LanguageModel, Models
 from citewell.question import analyse
 from citewell.retriever import Candidate, HybridRetriever, Retrieval, check_question
+from citewell.served import collection_of
 from citewell.settings import Settings, load_settings
 from citewell.sources import build
 from citewell.spelling import correct
@@ -62,8 +62,9 @@ class Assistant:
         self.collection = collection
         self.settings = settings
         self._retriever = HybridRetriever(collection, settings)
-        self._model, self._models = model, Models()
+        self._model, self._models, self._notify = model, Models(), notify
         self._cache = cache.AnswerCache(settings.data_dir / "answers.db", settings.answer_cache, notify)
+        self._observers = observing.begin(settings, notify)
         self._closing = ExitStack()
         self._is_view = False
 
@@ -94,7 +95,7 @@ class Assistant:
         """
         directory = None if data_dir is None else Path(data_dir)
         chosen = load_settings({"data_dir": directory, **settings})
-        return cls(Collection(chosen, embedder, notify, create), chosen, model, notify)
+        return cls(collection_of(chosen, embedder, notify, create), chosen, model, notify)
 
     @classmethod
     def from_papers(
@@ -108,7 +109,8 @@ class Assistant:
         """Opens a collection of the given papers in a temporary folder, deleted when the assistant is closed."""
         folder = tempfile.mkdtemp(prefix="citewell-")
         try:
-            assistant = cls.open(folder, embedder=embedder, model=model, **settings)
+            # Papers of a moment, whatever server the environment names.
+            assistant = cls.open(folder, embedder=embedder, model=model, **{"chroma_url": "", **settings})
             assistant.add(papers)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -168,13 +170,23 @@ class Assistant:
 
         `stop` ends it from another thread, also while a language model is silent.
         """
+        events = self._stream(question, filters, history, recorder or Recorder(), stop or Stop())
+        return observing.watch(events, question, self._observers)
+
+    def _stream(
+        self,
+        question: str,
+        filters: Filters | None,
+        history: Sequence[Answer],
+        recorder: Recorder,
+        stop: Stop,
+    ) -> Generator[Event]:
         clock = Clock()
         question = check_question(question, self.settings.max_question_chars)
-        recorder = recorder or Recorder()
         recorder.record("question", question)
         recorder.record("history", [answer.to_dict() for answer in history])
         recorder.record("filters", filters)
-        author = self._author(stop or Stop(), recorder)
+        author = self._author(stop, recorder)
         with recorder.step("understand"):
             alone = understand(question, history, author, self.settings.history_tokens)
         asked = analyse(correct(alone.text, self.collection.library, self.token_embedder()))
@@ -244,14 +256,15 @@ class Assistant:
             await worker
 
     def search(self, query: str, k: int = 10, filters: Filters | None = None) -> list[SearchResult]:
-        """Returns the `k` papers nearest to a query, best first.
+        """Returns the `k` papers nearest to a query, best first; misspelt words are taken for what a paper holds.
 
         Raises:
             UsageError: the query is empty or too long, `k` is not positive, or a filter cannot be read.
         """
         if k < 1:
             raise UsageError(f"Cannot return {k} results: ask for one or more.")
-        return self._results(self._retrieve(query, filters), k)
+        meant = correct(query, self.collection.library, self.token_embedder())
+        return self._results(self._retrieve(meant, filters), k)
 
     def show(self, paper_id: str) -> Paper:
         """Returns a paper as it was ingested.
@@ -280,27 +293,25 @@ class Assistant:
 
     # --- changing the collection -----------------------------------------------------------------------
 
-    def ingest(self, paths: Sequence[str | Path], progress: Progress | None = None) -> IngestReport:
-        """Reads files and folders into the collection.
+    def ingest(
+        self, paths: Sequence[str | Path], progress: Progress | None = None, maximum: int | None = None
+    ) -> IngestReport:
+        """Reads files, folders and live sources into the collection.
+
+        Args:
+            paths: files and folders; as `str` also live sources such as `arxiv:2508.01234`.
+            progress: told how far it is.
+            maximum: most papers of each live source; None for all that are named, and 1,000 of a search.
 
         Raises:
-            UsageError: a path does not exist.
-            CorpusError: nothing at all could be read.
+            UsageError: a path does not exist, or a live source makes no sense.
+            CorpusError: nothing at all could be read, or a live source failed (`SourceError`).
             CollectionBusyError: another process is writing.
         """
-        files = [Path(path) for path in paths]
-        consumed = Consumed()
-        if progress is not None:
-            progress.start("reading and embedding", total_bytes(files))
-        report = self.collection.ingest(read_corpus(files, self._limits(), consumed.add), progress, consumed)
-        if report.entries == 0:
-            first = report.rejected[0] if report.rejected else None
-            why = f"{first.file}: {first.reason}" if first else "the folder holds no file"
-            error = CorpusError(
-                f"Nothing could be read: {why}. Give listing pages, JSONL, CSV, TSV or an arXiv dump."
-            )
-            error.report = report
-            raise error
+        progress = progress or SilentProgress()
+        with Inputs(paths, self.settings, maximum, self._notify) as inputs:
+            report = self.collection.ingest(inputs.read(progress), progress, inputs.consumed)
+            inputs.finish(report)
         return report
 
     def add(self, papers: Sequence[Paper]) -> IngestReport:
@@ -357,17 +368,6 @@ class Assistant:
         """Returns the embedding model in use if it has token vectors."""
         embedder = self.collection.embedder(self.collection.snapshot().manifest)
         return embedder if isinstance(embedder, TokenEmbedder) else None
-
-    def _limits(self) -> ReaderLimits:
-        settings = self.settings
-        return replace(
-            ReaderLimits(),
-            max_line_bytes=settings.max_line_bytes,
-            max_title_chars=settings.max_title_chars,
-            max_abstract_chars=settings.max_abstract_chars,
-            max_expanded_bytes=settings.max_expanded_bytes,
-            max_expansion_ratio=settings.max_expansion_ratio,
-        )
 
     # --- answering -------------------------------------------------------------------------------------
 

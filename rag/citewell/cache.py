@@ -88,6 +88,13 @@ class AnswerCache:
         if self._limit and answer.error is None:
             self._attempt(lambda connection: _put(connection, key, answer, self._limit))
 
+    def compact(self) -> int:
+        """Rewrites the file without gaps; returns its bytes, 0 where there is none."""
+        if os.path.exists(self._path):
+            self._attempt(lambda connection: connection.execute("VACUUM"))
+        files = [Path(f"{self._path}{suffix}") for suffix in ("", "-wal")]
+        return sum(file.stat().st_size for file in files if file.exists())
+
     def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """Returns what `work` returns; None where the file cannot be used. A damaged one is replaced."""
         for _ in range(2):

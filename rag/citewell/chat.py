@@ -94,10 +94,12 @@ def open_collection(
     """Returns the collection to ask and, where they are known, questions that it answers.
 
     That is the collection of the data directory, after reading the files of `corpus` into it. Where it holds
-    no paper, it is the packaged sample, in a folder of its own, so that it never mixes with anybody's papers.
+    no paper, it is the packaged sample, in a folder of its own, so that it never mixes with anybody's papers. A
+    collection on a Chroma server is opened as it is, even if nothing is published there yet.
     """
-    home = load_settings({"data_dir": data_dir}).data_dir
-    is_sample = not corpus and not _holds_papers(home)
+    chosen = load_settings({"data_dir": data_dir})
+    home = chosen.data_dir
+    is_sample = not corpus and not chosen.chroma_url and not _holds_papers(home)
     assistant = Assistant.open(
         home / "sample" if is_sample else home, notify=notify, **dict[str, Any](settings)
     )

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -19,12 +20,22 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from citewell.chroma_server import ChromaServer
 from citewell.embedding import open_embedder
 from citewell.embedding.minilm import MODEL_SHA256
-from citewell.errors import CitewellError, CollectionBusyError, CollectionError, NoCollectionError
+from citewell.errors import (
+    ChromaServerError,
+    CitewellError,
+    CollectionBusyError,
+    CollectionError,
+    NoCollectionError,
+    UsageError,
+)
 from citewell.index import Collection, Progress
 from citewell.library import Manifest
 from citewell.llm import load_llm
+from citewell.llm.reaching import reach
+from citewell.served import collection_of
 from citewell.settings import Settings, load_settings
 from citewell.store import PaperVectors
 from citewell.terminal import clean, labelled, size
@@ -32,6 +43,7 @@ from citewell.turn import QUOTES
 
 CheckVerdict = Literal["ok", "warn", "fail"]
 
+LOCAL = "local"
 _OLDEST_PYTHON = (3, 11)
 _LITTLE_SPACE = 500 * 10**6  # bytes
 _ASKED_OF_INDEX = 50  # papers that the index must find, spread over all of them
@@ -81,8 +93,12 @@ class Diagnosis:
         return {"verdict": self.verdict, "checks": [check.to_dict() for check in self.checks]}
 
 
-def examine(data_dir: Path | None, rebuild: bool = False, progress: Progress | None = None) -> Diagnosis:
+def examine(
+    data_dir: Path | None, rebuild: bool = False, progress: Progress | None = None, network: bool = True
+) -> Diagnosis:
     """Checks everything; with `rebuild` the vector index is made again from the library before that.
+
+    Where an endpoint is configured, and `network` allows it, it is asked for its models, which costs nothing.
 
     Raises:
         UsageError: a setting does not fit.
@@ -90,13 +106,15 @@ def examine(data_dir: Path | None, rebuild: bool = False, progress: Progress | N
     """
     settings = load_settings({"data_dir": data_dir})
     if rebuild:
-        collection = Collection(settings)
+        collection = collection_of(settings, follow=False)
         try:
             collection.rebuild(progress)
         finally:
             collection.close()
     models = [check_model(settings.embedding), check_language_model(settings)]
     setup = [check_python(), check_packages(), *models]
+    if network and settings.llm not in (QUOTES, LOCAL) and models[1].verdict == "ok":
+        setup.append(check_endpoint(settings))
     return Diagnosis((*setup, check_disk(settings.data_dir), *check_collection(settings)))
 
 
@@ -186,6 +204,27 @@ def check_language_model(settings: Settings) -> Check:
     return Check(name, "ok", detail, is_setup=True)
 
 
+def check_endpoint(settings: Settings) -> Check:
+    """Returns whether the endpoint of the language model can be reached, takes the key and has the model."""
+    name = "endpoint"
+    try:
+        reached = reach(settings.llm, settings)
+    except CitewellError as error:
+        what, _, cure = str(error).partition("). ")
+        told = (f"{what})", cure) if cure else (what, "Look into the server's log.")
+        return Check(name, "fail", *told, is_setup=True)
+    if reached.models is None:
+        return Check(
+            name, "ok", f"{reached.address} answers; it does not say which models it has", is_setup=True
+        )
+    if settings.llm in reached.models:
+        return Check(name, "ok", f"{reached.address} answers and has {settings.llm}", is_setup=True)
+    near = get_close_matches(settings.llm, reached.models, n=3, cutoff=0.0)
+    offer = f"It has {', '.join(near)}. " if near else ""
+    detail = f"{reached.address} answers, but does not list {settings.llm!r}"
+    return Check(name, "warn", detail, f"{offer}Check CITEWELL_LLM and OPENAI_BASE_URL.", is_setup=True)
+
+
 def check_disk(data_dir: Path) -> Check:
     """Returns whether there is room beside the collection, whose index is copied when it changes."""
     existing = next(path for path in (data_dir.absolute(), *data_dir.absolute().parents) if path.exists())
@@ -203,9 +242,15 @@ def check_disk(data_dir: Path) -> Check:
 
 
 def check_collection(settings: Settings) -> Iterator[Check]:
-    """Yields what is known of the library, the vector index and the write lock."""
+    """Yields what is known of the library, the vector index, the write lock and the Chroma server."""
+    if settings.chroma_url:
+        yield check_server(settings)
+        if not (settings.data_dir / "library.db").exists():
+            cure = "The first question makes one from the server."
+            yield Check("library", "warn", f"no copy at {settings.data_dir} yet", cure)
+            return
     try:
-        collection = Collection(settings)
+        collection = collection_of(settings, follow=False)
     except NoCollectionError as error:
         yield Check("library", "warn", f"no collection at {settings.data_dir}", str(error).partition(". ")[2])
         return
@@ -222,6 +267,22 @@ def check_collection(settings: Settings) -> Iterator[Check]:
             yield check_index(collection)
     finally:
         collection.close()
+
+
+def check_server(settings: Settings) -> Check:
+    """Returns whether the Chroma server answers, what it holds and who writes to it."""
+    name = "chroma server"
+    try:
+        with closing(ChromaServer(settings)) as server:
+            version, state, owner = server.version(), server.state(), server.holder()
+    except UsageError as error:
+        return Check(name, "fail", str(error), "Mend the setting.", is_setup=True)
+    except CollectionError as error:
+        cure = "Questions are answered from the data directory until it is back; ingest waits for it."
+        return Check(name, "fail", str(error), cure)
+    holds = f"{server.name} holds {state.papers:,} papers" if state else f"{server.name} holds nothing yet"
+    writing = f"{owner} is writing" if owner else "nobody is writing"
+    return Check(name, "ok", f"{server.url} answers, API {version}; {holds}; {writing}")
 
 
 def check_library(collection: Collection) -> Check:
@@ -242,6 +303,8 @@ def check_access(collection: Collection) -> Check:
         collection.check_writable()
     except CollectionBusyError as error:
         return Check("writing", "ok", str(error).partition(". ")[0])
+    except ChromaServerError as error:
+        return Check("writing", "warn", str(error), "Questions work; to ingest, bring the server back.")
     except CollectionError as error:
         return Check("writing", "warn", str(error), "Questions work; to ingest, make the folder writable.")
     return Check("writing", "ok", "allowed, and nobody is writing")
@@ -273,7 +336,7 @@ def _ask_index(collection: Collection, manifest: Manifest) -> tuple[int, int, in
     rows = collection.library.sample(manifest.generation_revision, _ASKED_OF_INDEX)
     ids, passages = collection.library.ids(rows), collection.library.passages(rows, manifest)
     asked = [PaperVectors(ids[row], passages[row].abstract, passages[row].chunks) for row in passages]
-    generation = collection.store.open(manifest.generation)
+    generation = collection.open_index(manifest)
     try:
         lost = sum(not generation.finds(paper) for paper in asked)
         return generation.count(), lost, len(asked)

@@ -3,9 +3,11 @@
 CitewellError
 ├── UsageError            a question, option or setting that cannot be used
 ├── CorpusError           nothing could be read from the files given
+│   └── SourceError           a live source that did not answer, or refused
 ├── CollectionError       the data directory is missing, unreadable or damaged
 │   ├── NoCollectionError     there is no collection yet
-│   └── CollectionBusyError   another process is writing to it
+│   ├── CollectionBusyError   another process is writing to it
+│   └── ChromaServerError     the Chroma server does not answer, or refuses
 ├── ModelError            an embedding or language model that cannot be loaded or reached
 │   └── GenerationError       a language model that failed while it answered
 └── MissingExtraError     an optional package is not installed
@@ -40,6 +42,12 @@ class CorpusError(CitewellError):
     report: IngestReport | None = None
 
 
+class SourceError(CorpusError):
+    """A live source that did not answer, or refused; what came of it is stored, as `report` says."""
+
+    exit_status = 1
+
+
 class CollectionError(CitewellError):
     """The data directory is missing, unreadable or damaged."""
 
@@ -50,6 +58,10 @@ class NoCollectionError(CollectionError):
 
 class CollectionBusyError(CollectionError):
     """Another process is writing to the collection."""
+
+
+class ChromaServerError(CollectionError):
+    """The Chroma server cannot be reached, refuses, or is none; what is in the data directory is sound."""
 
 
 class ModelError(CitewellError):

@@ -21,7 +21,7 @@ from citewell.linear import LinearModel, load_model
 from citewell.planted import unplanted
 from citewell.question import Question
 from citewell.retriever import Candidate, Retrieval
-from citewell.text import NUMBER_WORDS, content_stems, words
+from citewell.text import NUMBER_WORDS, STOPWORDS, content_stems, words
 from citewell.types import Paper, Span
 
 _DIGIT = re.compile(r"\d")
@@ -47,6 +47,10 @@ _POINTS_ELSEWHERE = re.compile(
 )
 _ASKS_ELSEWHERE = re.compile(
     r"\b(code|available|download|repository|website|url|link|open[- ]source\w*|released?)\b", re.IGNORECASE
+)
+_ASKS_FULL_NAME = re.compile(
+    r"\b(stands?\s+for|abbreviat\w+|acronym|spel(t|led)\s+out|short\s+for|full\s+(name|form))\b",
+    re.IGNORECASE,
 )
 FEATURES = (
     "cosine", "coverage", "own_coverage", "paper", "behind", "number", "digits", "definition", "position", "length",
@@ -218,6 +222,22 @@ def idf(frequency: int, papers: int) -> float:
         return math.log(1 + max(papers - count + 0.5, 0.5) / (count + 0.5))
 
     return min(1.0, weight(frequency) / weight(1))
+
+
+def spelt_out(question: Question, evidence: Evidence) -> SentenceEvidence | None:
+    """Returns the sentence that writes out the abbreviation asked for, None where there is none.
+
+    "What does LN stand for?" is answered by "Long Name (LN)", however little else the question shares with it.
+    """
+    if not _ASKS_FULL_NAME.search(question.text):
+        return None
+    asked = "|".join(re.escape(word) for word in words(question.text) if word not in STOPWORDS)
+    if not asked:
+        return None
+    written = re.compile(
+        rf"\w\s\(({asked})s?[),;]|\b({asked}),?\s+(short|which\s+stands)\s+for\b", re.IGNORECASE
+    )
+    return next((sentence for sentence in evidence.sentences if written.search(sentence.text)), None)
 
 
 def _sentences(

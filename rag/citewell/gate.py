@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citewell.embedding.base import TokenEmbedder
-from citewell.evidence import Evidence, SentenceEvidence, coverage
+from citewell.evidence import Evidence, SentenceEvidence, coverage, spelt_out
 from citewell.interaction import Interaction, interact
 from citewell.linear import LinearModel, load_model, sigmoid
 from citewell.question import Question
@@ -31,14 +31,17 @@ _ABOUT = 0.25  # coverage of the question by its best paper from which the colle
 _NEAR = 0.4  # cosine of the best chunk that is needed as well
 _COINED = re.compile(r"[A-Z](?=.*[a-z]).*[A-Z]|[a-z].*[A-Z]")  # capitals inside, and small letters too
 _INITIALS = 2  # letters of a part of a name that is too short to know or not to know
+_APART = 5.0  # logits between the best sentences of two papers, of which one has none
 _STRANGER = 0.02  # confidence where a name is not known
+_SPELT_OUT = 0.95  # confidence where an abbreviation is asked for and written out
 _RARE = 0.5  # rarity of a name that alone says so
 
 FEATURES = (
     "best_chunk", "best_abstract", "coverage", "names_missing", "unknown", "margin", "weight", "met", "met_least",
     "met_two_least", "sentence_met", "sentence_met_least", "focus_least", "focus_mean", "has_focus", "asks_number",
     "number_met", "number_focus", "own_met", "own_met_least", "words", "poorly_met", "own_chunk", "closeness",
-    "all_met", "sentence_score", "definition_met", "list", "number_beside_focus",
+    "all_met", "sentence_score", "definition_met", "list", "number_beside_focus", "fused", "ahead", "apart",
+    "names_held",
 )  # fmt: skip
 
 
@@ -79,6 +82,8 @@ def judge(
     confidence = sigmoid(float(model.decision(np.array([row[name] for name in model.features]))))
     if names_a_stranger(question, evidence):
         confidence = min(confidence, _STRANGER)
+    if spelt_out(question, evidence) is not None:
+        confidence = max(confidence, _SPELT_OUT)
     if confidence < threshold:
         return Ruling(confidence, "not_reported" if _about(question, evidence, row) else "nothing_relevant")
     opposite = contradiction(question, evidence)
@@ -122,7 +127,22 @@ def gate_features(
         float(question.shape == "definition") * (float(found.anywhere.min()) if found.stems else 0.0),
         float(question.shape == "list"),
         _number_beside(question, evidence.of(0)),
+        *_standing_out(question, evidence),
     ]
+
+
+def _standing_out(question: Question, evidence: Evidence) -> list[float]:
+    """Returns the best paper's fused score, how far it and its best sentence are ahead of all others, and the names.
+
+    The names are the share, by weight, of the question's that it holds, 0 where there is none.
+    """
+    best, *others = evidence.papers
+    ahead = best.candidate.score - (others[0].candidate.score if others else 0.0)
+    scores = [sentence.score for sentence in evidence.of(0)]
+    rivals = [sentence.score for sentence in evidence.sentences if sentence.paper]
+    apart = max(scores) - max(rivals) if scores and rivals else _APART * (bool(scores) - bool(rivals))
+    named = coverage(tuple(question.name_stems), best.stems, evidence.weights)
+    return [best.candidate.score, ahead, apart, named]
 
 
 def _interaction_features(question: Question, found: Interaction) -> list[float]:
@@ -189,8 +209,12 @@ def _about(question: Question, evidence: Evidence, row: dict[str, float]) -> boo
 
 
 _DENIAL = (
-    r"\b(?:no|not|without|never|neither|nor|free\s+of|avoid\w*|eliminat\w+|bypass\w*|remov\w+|obviat\w+)\b"
+    r"\b(?:no(?!\s+(?:more|less|fewer|later)\s+than)|not(?!\s+only)|without|never|neither|nor|free\s+of|avoid\w*|eliminat\w+|bypass\w*|remov\w+|obviat\w+)\b"
     r"[^.;:]{0,30}?\b"
+)
+# What a paper does away with was there before: "To address this, we …, eliminating artifacts" denies no artifacts.
+_REMEDY = re.compile(
+    r"^\W*to\s+(address|solve|overcome|tackle|mitigate|remedy|alleviate|fix)\b", re.IGNORECASE
 )
 _OPPOSITES: Sequence[tuple[str, str]] = (
     (r"slower|slow(s|ing)?\s+down", r"faster|speeds?\s+up|speed-?up|accelerat\w+"),
@@ -223,6 +247,8 @@ def contradiction(question: Question, evidence: Evidence) -> SentenceEvidence | 
     if coverage(question.stems, paper.stems, evidence.weights) < 0.5:
         return None
     for sentence in sorted(evidence.of(0), key=lambda s: -s.score):
+        if _REMEDY.search(sentence.text):
+            continue
         for asked_stem in asked:
             root = re.escape(asked_stem.rstrip("i"))
             if re.search(rf"{_DENIAL}{root}|\b{root}\w*[-\s]free\b", sentence.text, re.IGNORECASE):

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import TypeVar
 
 from citewell.chunking import CHUNKER_VERSION
 from citewell.embedding import Embedder, open_embedder
 from citewell.embedding.base import TokenEmbedder
 from citewell.errors import CitewellError, CollectionBusyError, CollectionError
-from citewell.ingest import Consumed, Ingest, Progress, SilentProgress
+from citewell.ingest import Consumed, Ingest, Progress, SilentProgress, workers
 from citewell.library import Filters, Library, LibraryWriter, Manifest, Recipe, StoredPassages, write_lock
 from citewell.library import create as create_library
 from citewell.settings import Settings
-from citewell.store import Generation, PaperVectors, VectorStore, has_chunks
+from citewell.store import Generation, PaperVectors, VectorIndex, VectorStore, has_chunks
 from citewell.types import Entry, IngestReport, Rejection
 
 __all__ = ["Collection", "Consumed", "Progress", "SilentProgress", "Snapshot"]
@@ -31,13 +32,15 @@ _CHECKED_AT_OPEN = 3
 _CHECKED_AT_BUILD = 16
 _GIVEN = "given:"  # marks a model that was passed in code
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One state of the collection; `generation` is None when only the library can be searched."""
 
     manifest: Manifest
-    generation: Generation | None
+    generation: VectorIndex | None
 
 
 class Collection:
@@ -63,7 +66,7 @@ class Collection:
         self._embedders: dict[str, Embedder] = {}
         self._loading = threading.Lock()
         self._snapshot: Snapshot | None = None
-        self._retired: Generation | None = None
+        self._retired: VectorIndex | None = None
         self._passages: tuple[tuple[int, str], StoredPassages] | None = None
         self._complaint = ""
         self._guard = threading.Lock()
@@ -157,27 +160,37 @@ class Collection:
         """
         started = perf_counter()
         progress, consumed = progress or SilentProgress(), consumed or Consumed()
-        with write_lock(self.settings.data_dir):
+        with self._writing():
             embedder, recipe = self.wanted()
             before = self.library.manifest().fingerprint
-            ingest = Ingest(self.library, embedder, recipe, self.settings, progress, consumed)
-            ingest.run(entries)
-            ingest.refresh()
+            with workers(embedder, self._given, self.settings) as (worker, settings):
+                ingest = Ingest(self.library, worker, recipe, settings, progress, consumed)
+                ingest.run(entries)
+                ingest.refresh()
             report = ingest.report()
             if self._sync(recipe, progress):
                 # Readers in the middle of a question still need the vectors of the model before.
                 LibraryWriter(self.library).prune({recipe.fingerprint, before})
         return replace(report, seconds=round(perf_counter() - started, 3))
 
+    def change(self, work: Callable[[LibraryWriter], T], progress: Progress | None = None) -> T:
+        """Does `work` in one transaction, then publishes the vector index; returns what `work` returns.
+
+        Raises:
+            CollectionBusyError: another process is writing.
+        """
+        with self._writing():
+            before, writer = self.library.manifest().revision, LibraryWriter(self.library)
+            with writer.transaction():
+                done = work(writer)
+            after = self.library.manifest()
+            if after.revision != before:
+                self._sync(after.recipe, progress or SilentProgress())
+        return done
+
     def remove(self, paper_ids: Sequence[str]) -> int:
         """Removes papers; returns how many there were."""
-        with write_lock(self.settings.data_dir):
-            writer = LibraryWriter(self.library)
-            with writer.transaction():
-                removed = sum(writer.remove(paper_id) for paper_id in paper_ids)
-            if removed:
-                self._sync(self.library.manifest().recipe, SilentProgress())
-        return removed
+        return self.change(lambda writer: sum(writer.remove(paper_id) for paper_id in paper_ids))
 
     def check_writable(self) -> None:
         """Takes the write lock and gives it back.
@@ -192,12 +205,27 @@ class Collection:
     def rebuild(self, progress: Progress | None = None) -> None:
         """Makes the vector index again from the library, embedding nothing that is stored already."""
         progress = progress or SilentProgress()
-        with write_lock(self.settings.data_dir):
+        with self._writing(rebuild=True):
             embedder, recipe = self.wanted()
-            Ingest(self.library, embedder, recipe, self.settings, progress, Consumed()).refresh()
+            with workers(embedder, self._given, self.settings) as (worker, settings):
+                Ingest(self.library, worker, recipe, settings, progress, Consumed()).refresh()
             self._publish(recipe, progress, base="")
 
+    @contextmanager
+    def _writing(self, rebuild: bool = False) -> Iterator[None]:
+        """Holds the right to write; `rebuild` says that the vector index is made again, whatever it holds now."""
+        with write_lock(self.settings.data_dir):
+            yield
+
     # --- the vector index ------------------------------------------------------------------------------
+
+    def open_index(self, manifest: Manifest) -> VectorIndex:
+        """Opens the vector index in use, as it is.
+
+        Raises:
+            CollectionError: it is missing or damaged.
+        """
+        return self.store.open(manifest.generation)
 
     def _open_snapshot(self, manifest: Manifest) -> Snapshot:
         """Opens the vector index; one that is missing, damaged or behind the library is repaired first."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from itertools import islice
 from typing import NamedTuple, Protocol, TypeVar
@@ -65,6 +66,26 @@ class Consumed:
         """Returns the bytes noted since the last call."""
         amount, self.bytes = self.bytes, 0
         return amount
+
+
+@contextmanager
+def workers(
+    embedder: Embedder, given: Embedder | None, settings: Settings
+) -> Iterator[tuple[Embedder, Settings]]:
+    """Yields what embeds papers, and how many at a time: the model itself, or a cluster of it where one is set.
+
+    One `given` in code cannot be opened by a cluster and stays here.
+    """
+    if not settings.ray or embedder is given:
+        yield embedder, settings
+        return
+    from citewell.embedding.cluster import cluster
+
+    with cluster(settings.ray, settings.embedding) as spread:
+        yield (
+            spread,
+            settings.model_copy(update={"ingest_batch": max(settings.ingest_batch, spread.papers_at_once)}),
+        )
 
 
 class Ingest:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from citewell.citations import Draft, Quote
-from citewell.evidence import Evidence, SentenceEvidence
+from citewell.evidence import Evidence, SentenceEvidence, spelt_out
 from citewell.question import Question
 from citewell.text import stem, words
 
 LISTED = 6  # most papers of a list
+_PER_SIDE = 3  # most sentences of each paper that a question about several gets
 _SAME = 0.8  # share of common stems from which two sentences say the same
-_RIVAL = 0.8  # fused score, relative to the best paper, from which a second one gets a sentence
+_RIVAL = 0.9  # fused score, relative to the best paper, from which a second one gets a sentence
 _PER_PAPER = 3  # most sentences of one paper then
 _NAMING = 0.5  # least rarity of a name that points to a paper: in 3 of 100, about
 _WORTH = 5.0  # logits below the best sentence down to which another is worth its line
 _FRESH = 2.0  # logits for telling of all words of the question that were not told of
-_LIST_SCORE = 0.3  # fused score, relative to the best paper, down to which papers are listed
+_LIST_SCORE = 0.65  # fused score, relative to the best paper, down to which papers are listed
+_CALLED = 5.0  # logits for a sentence of a list that says what its paper calls its work
+_COINED = re.compile(r"\b(?=\w*[a-z])\w+[A-Z][\w-]*|\b[A-Z]{3,}\b")
 
 
 def draft(question: Question, evidence: Evidence, limit: int) -> list[Draft]:
-    """Returns one to `limit` verbatim sentences, best first; a list has one for each of up to six papers."""
+    """Returns one to `limit` verbatim sentences, best first.
+
+    A list has at least one for each of up to six papers, a comparison up to three for each side.
+    """
     chosen = select(question, evidence, limit)
     return [Draft(s.text, (Quote(evidence.papers[s.paper].paper, s.span, s.text),), "quoted") for s in chosen]
 
@@ -29,10 +36,13 @@ def select(question: Question, evidence: Evidence, limit: int) -> list[SentenceE
     """Returns the sentences that answer, best first."""
     ranked = sorted(evidence.sentences, key=lambda s: (-s.score, s.paper, s.span))
     if question.shape == "list":
-        return _one_each(question, evidence, ranked)
-    sides = named_sides(question, evidence)
+        return _listed(question, evidence, ranked, limit)
+    if (spelt := spelt_out(question, evidence)) is not None:
+        return [spelt, *(s for s in ranked if s.paper == spelt.paper and s is not spelt)][:limit]
+    sides = [paper for paper, _ in named_sides(question, evidence)]
     if len(sides) > 1:
-        return _both_sides(sides, ranked, limit)
+        queues = [[s for s in ranked if s.paper == paper] for paper in sides]
+        return _in_turn(queues, max(limit, _PER_SIDE * len(sides) if limit > 1 else 1))
     return _best(evidence, ranked, limit)
 
 
@@ -59,19 +69,25 @@ def named_sides(question: Question, evidence: Evidence) -> list[tuple[int, froze
 
 
 def _best(evidence: Evidence, ranked: Sequence[SentenceEvidence], limit: int) -> list[SentenceEvidence]:
-    """Returns the best sentences, each preferred that tells of words of the question not yet told of."""
+    """Returns the best sentences, each preferred that tells of words of the question not yet told of.
+
+    A paper that stands out is quoted alone: what the others could add is about something else.
+    """
+    best = evidence.papers[0].candidate.score
     rival = evidence.papers[1].candidate.score if len(evidence.papers) > 1 else 0.0
-    most = _PER_PAPER if rival > _RIVAL * evidence.papers[0].candidate.score else limit
+    alone = rival <= _RIVAL * best and any(sentence.paper == 0 for sentence in ranked)
+    most = limit if alone else _PER_PAPER
+    pool = [sentence for sentence in ranked if sentence.paper == 0 or not alone]
+    left = [sentence for sentence in pool if sentence.score >= pool[0].score - _WORTH]
     chosen: list[SentenceEvidence] = []
     told: frozenset[str] = frozenset()
-    left = [sentence for sentence in ranked if sentence.score >= ranked[0].score - _WORTH]
     while left and len(chosen) < limit:
         fresh = [stem for stem in evidence.weights if stem not in told]
-        best = max(left, key=lambda s: s.score + _FRESH * _share(fresh, s, evidence))
-        left.remove(best)
-        if sum(other.paper == best.paper for other in chosen) < most and not _repeats(best, chosen):
-            chosen.append(best)
-            told |= best.stems | evidence.papers[best.paper].title_stems
+        next_ = max(left, key=lambda s: s.score + _FRESH * _share(fresh, s, evidence))
+        left.remove(next_)
+        if sum(other.paper == next_.paper for other in chosen) < most and not _repeats(next_, chosen):
+            chosen.append(next_)
+            told |= next_.stems | evidence.papers[next_.paper].title_stems
     return chosen
 
 
@@ -81,35 +97,53 @@ def _share(stems: Sequence[str], sentence: SentenceEvidence, evidence: Evidence)
     return sum(evidence.weights[stem] for stem in stems if stem in held) / total
 
 
-def _one_each(
-    question: Question, evidence: Evidence, ranked: Sequence[SentenceEvidence]
+def _listed(
+    question: Question, evidence: Evidence, ranked: Sequence[SentenceEvidence], limit: int
 ) -> list[SentenceEvidence]:
-    """Returns a sentence for each paper close to the best that holds a rare name of the question, if it has any."""
+    """Returns a sentence for each paper close to the best that holds a rare name of the question, if it has any.
+
+    Where these are fewer than `limit`, more sentences of each follow.
+    """
     rare = {
         root for root in question.name_stems - evidence.unknown if evidence.weights.get(root, 0.0) >= _NAMING
     }
     floor = _LIST_SCORE * evidence.papers[0].candidate.score
-    chosen: list[SentenceEvidence] = []
+    queues: list[list[SentenceEvidence]] = []
     for index, paper in enumerate(evidence.papers):
-        if len(chosen) == LISTED or paper.candidate.score < floor:
+        if len(queues) == LISTED or paper.candidate.score < floor:
             break
         if rare and rare.isdisjoint(paper.stems):
             continue
-        own = (sentence for sentence in ranked if sentence.paper == index)
-        chosen += _first(sentence for sentence in own if not _repeats(sentence, chosen))
-    return chosen
+        own = [sentence for sentence in ranked if sentence.paper == index]
+        called = _called(paper.paper.title)
+        queues.append(sorted(own, key=lambda s: -s.score - _CALLED * _calls(s, called)))
+    return _in_turn(queues, max(limit, len(queues)))
 
 
-def _both_sides(
-    sides: Sequence[tuple[int, frozenset[str]]], ranked: Sequence[SentenceEvidence], limit: int
-) -> list[SentenceEvidence]:
-    """Returns the best sentence of each side, then the second best of each, and so on."""
-    queues = [iter([s for s in ranked if s.paper == paper]) for paper, _ in sides]
+def _called(title: str) -> tuple[str, ...]:
+    """Returns what a title calls its work: what stands before a colon, and coined names such as "FreeNoise"."""
+    head, colon, _ = title.partition(":")
+    return (*([head] if colon else []), *_COINED.findall(title))
+
+
+def _calls(sentence: SentenceEvidence, called: Sequence[str]) -> float:
+    """Returns 1 for a sentence that holds a name of its title; ½ for a coined name, where the title has no name."""
+    if called:
+        return float(any(name in sentence.text for name in called))
+    return 0.5 * bool(_COINED.search(sentence.text))
+
+
+def _in_turn(queues: Iterable[Sequence[SentenceEvidence]], most: int) -> list[SentenceEvidence]:
+    """Returns the first sentence of each paper, then the second of each, and so on, without repeats."""
+    left = [iter(queue) for queue in queues]
     chosen: list[SentenceEvidence] = []
-    for _ in range(limit):
-        for own in queues:
-            if len(chosen) < limit:
-                chosen += _first(s for s in own if not _repeats(s, chosen))
+    while left and len(chosen) < most:
+        still: list[Iterator[SentenceEvidence]] = []
+        for own in left:
+            found = _first(s for s in own if not _repeats(s, chosen)) if len(chosen) < most else []
+            still += [own] if found else []
+            chosen += found
+        left = still
     return chosen
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from citewell.errors import UsageError
@@ -27,8 +27,30 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("data"), description="folder of the library and the vector store")
     embedding: str = Field("minilm", description="embedding model: minilm, openai:MODEL or llama_index:PATH")
+    ray: str | None = Field(
+        None, description="Ray cluster that embeds papers: local, auto or an address such as ray://head:10001"
+    )
     chunk_tokens: Annotated[int, Field(ge=16, le=2048)] = Field(
         160, description="longest chunk, in tiktoken cl100k_base tokens; chunks are whole sentences below it"
+    )
+
+    chroma_url: str | None = Field(
+        None,
+        description="Chroma server that holds the vectors, such as http://chroma:8000; without it the data "
+        "directory does",
+    )
+    chroma_collection: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{1,99}$")] = Field(
+        "citewell", description="name of the collection on the Chroma server"
+    )
+    chroma_headers: SecretStr | None = Field(
+        None, description="HTTP headers sent to the Chroma server, one `Name: value` a line"
+    )
+    chroma_headers_file: Path | None = Field(None, description="file that holds such headers")
+    chroma_ca: Path | None = Field(
+        None, description="PEM file of the authorities that sign the Chroma server's certificate"
+    )
+    chroma_timeout: Annotated[float, Field(gt=0, le=60)] = Field(
+        30.0, description="longest wait for a reply of the Chroma server, in seconds"
     )
 
     max_line_bytes: Count = Field(16 * 2**20, description="longest line of an input file, in bytes")
@@ -37,6 +59,19 @@ class Settings(BaseSettings):
     max_expanded_bytes: Count = Field(64 * 2**30, description="most bytes one compressed file may expand to")
     max_expansion_ratio: Count = Field(200, description="most times a compressed file may expand")
     ingest_batch: Count = Field(128, description="entries read, embedded and committed together")
+
+    contact: str | None = Field(
+        None,
+        pattern=r"^[!-~]+@[!-~]+$",
+        description="mail address that requests to live sources name, for the services' polite pools",
+    )
+    source_timeout: Seconds = Field(60.0, description="longest wait for a reply of a live source, in seconds")
+    arxiv_url: str = Field("https://export.arxiv.org/api/query", description="address of arXiv's API")
+    hf_url: str = Field(
+        "https://huggingface.co/api/daily_papers", description="address of Hugging Face daily papers"
+    )
+    openalex_url: str = Field("https://api.openalex.org", description="address of OpenAlex")
+    crossref_url: str = Field("https://api.crossref.org", description="address of Crossref")
 
     similarity_top_k: Count = Field(8, description="papers read for an answer")
     candidates: Count = Field(200, description="papers taken from each list before fusion")
@@ -57,7 +92,9 @@ class Settings(BaseSettings):
         0.3,
         description="least calibrated relevance at which a question is answered; docs/gate.md has the curve",
     )
-    max_sentences: Annotated[int, Field(ge=1, le=12)] = Field(4, description="most sentences of an answer")
+    max_sentences: Annotated[int, Field(ge=1, le=12)] = Field(
+        5, description="most sentences of an answer; a list or a comparison of several papers may have more"
+    )
     llm: str = Field(
         "quotes",
         description="what words an answer: quotes, local, or a model of the OpenAI-compatible endpoint "
@@ -98,6 +135,13 @@ class Settings(BaseSettings):
         1_000, description="most answers of language models kept in the data directory; 0 keeps none"
     )
     max_question_chars: Count = Field(4_000, description="longest question, in characters")
+
+    log: str | None = Field(
+        None, description="file for logs as lines of JSON, or - for stderr; by default none"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
+    log_questions: bool = Field(False, description="whether the text of questions stands in the logs")
+    metrics: bool = Field(False, description="whether the chat server serves Prometheus metrics at /metrics")
 
 
 def load_settings(values: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:

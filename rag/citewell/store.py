@@ -8,7 +8,7 @@ open published generations. Everything in a generation can be made again from th
 Chroma notes every opening in its database and dies of damaged graph files. So a generation that cannot be
 written to is opened as a copy, and the files that no opening changes are compared with checksums first.
 
-This is the only module that imports chromadb.
+Only this module and those of the Chroma server (`chroma_*`) import chromadb.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import tempfile
 import threading
 import uuid
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -43,7 +44,7 @@ _PERSISTED = "index_metadata.pickle"  # Chroma writes it once a collection reach
 _ADD_BATCH = 2_000  # Chroma takes at most 5,461 at once
 _ASKED_FOR = 20  # nearest vectors among which a health check expects a paper
 _SAME_VECTOR = 1e-4  # cosine distance
-_HNSW = {
+HNSW = {
     "space": "cosine",
     "ef_construction": 200,
     "ef_search": 400,
@@ -62,7 +63,72 @@ class PaperVectors(NamedTuple):
     chunks: NDArray[np.float32]
 
 
-class Generation:
+class VectorIndex(ABC):
+    """A collection of abstract vectors and one of chunk vectors, which may be left empty; readers see no change."""
+
+    @property
+    @abstractmethod
+    def has_chunks(self) -> bool:
+        """Whether it holds chunk vectors."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Releases files, connections and threads; the index cannot be used afterwards."""
+
+    @abstractmethod
+    def _count(self, name: str) -> int:
+        """Returns the number of vectors in one of the two collections."""
+
+    @abstractmethod
+    def _nearest(self, name: str, query: NDArray[np.float32], limit: int) -> list[tuple[str, float]]:
+        """Returns the owners of the nearest vectors and their cosine distances, best first."""
+
+    def count(self) -> int:
+        """Returns the number of papers.
+
+        Raises:
+            CollectionError: the index does not answer.
+        """
+        return self._count(ABSTRACTS)
+
+    def nearest_papers(self, query: NDArray[np.float32], limit: int) -> list[str]:
+        """Returns the ids of the papers whose abstract vectors are nearest, best first.
+
+        Raises:
+            CollectionError: the index does not answer.
+        """
+        return [paper_id for paper_id, _ in self._nearest(ABSTRACTS, query, limit)]
+
+    def nearest_by_chunk(self, query: NDArray[np.float32], limit: int) -> list[str]:
+        """Returns the distinct ids of the papers of the `limit` nearest chunks, best first.
+
+        Raises:
+            CollectionError: the index does not answer.
+        """
+        return list(dict.fromkeys(paper_id for paper_id, _ in self._nearest(CHUNKS, query, limit)))
+
+    def finds(self, paper: PaperVectors) -> bool:
+        """Returns whether real queries with the paper's own vectors find it, in both collections.
+
+        Where many papers have the same vector, finding others that are just as near is enough.
+        """
+        try:
+            expected = paper.chunks[:1] if self.has_chunks else ()
+            return self._finds(ABSTRACTS, paper.abstract, paper.paper_id) and all(
+                self._finds(CHUNKS, chunk, paper.paper_id) for chunk in expected
+            )
+        except CollectionError:
+            return False
+
+    def _finds(self, name: str, vector: NDArray[np.float32], paper_id: str) -> bool:
+        if not vector.any():
+            return True  # a text without a word is near nothing
+        found = self._nearest(name, vector, _ASKED_FOR)
+        same = len(found) == _ASKED_FOR and found[-1][1] < _SAME_VECTOR
+        return same or paper_id in (owner for owner, _ in found)
+
+
+class Generation(VectorIndex):
     """One Chroma index with a collection of abstract vectors and one of chunk vectors, which its name may leave empty.
 
     Args:
@@ -98,30 +164,6 @@ class Generation:
             self._client.close()
         if self._scratch is not None:
             self._scratch.cleanup()
-
-    def count(self) -> int:
-        """Returns the number of papers.
-
-        Raises:
-            CollectionError: the index does not answer.
-        """
-        return self._count(ABSTRACTS)
-
-    def nearest_papers(self, query: NDArray[np.float32], limit: int) -> list[str]:
-        """Returns the ids of the papers whose abstract vectors are nearest, best first.
-
-        Raises:
-            CollectionError: the index does not answer.
-        """
-        return [paper_id for paper_id, _ in self._nearest(ABSTRACTS, query, limit)]
-
-    def nearest_by_chunk(self, query: NDArray[np.float32], limit: int) -> list[str]:
-        """Returns the distinct ids of the papers of the `limit` nearest chunks, best first.
-
-        Raises:
-            CollectionError: the index does not answer.
-        """
-        return list(dict.fromkeys(paper_id for paper_id, _ in self._nearest(CHUNKS, query, limit)))
 
     def add(self, papers: Iterable[PaperVectors]) -> int:
         """Adds papers that the index does not hold; returns how many.
@@ -159,26 +201,6 @@ class Generation:
                 self._collections[ABSTRACTS].delete(ids=part)
                 self._collections[CHUNKS].delete(where=owned)
 
-    def finds(self, paper: PaperVectors) -> bool:
-        """Returns whether real queries with the paper's own vectors find it, in both collections.
-
-        Where many papers have the same vector, finding others that are just as near is enough.
-        """
-        try:
-            expected = paper.chunks[:1] if self.has_chunks else ()
-            return self._finds(ABSTRACTS, paper.abstract, paper.paper_id) and all(
-                self._finds(CHUNKS, chunk, paper.paper_id) for chunk in expected
-            )
-        except CollectionError:
-            return False
-
-    def _finds(self, name: str, vector: NDArray[np.float32], paper_id: str) -> bool:
-        if not vector.any():
-            return True  # a text without a word is near nothing
-        found = self._nearest(name, vector, _ASKED_FOR)
-        same = len(found) == _ASKED_FOR and found[-1][1] < _SAME_VECTOR
-        return same or paper_id in (owner for owner, _ in found)
-
     def _count(self, name: str) -> int:
         # A published generation never changes, so that one count serves all questions.
         if name not in self._counts:
@@ -187,7 +209,6 @@ class Generation:
         return self._counts[name]
 
     def _nearest(self, name: str, query: NDArray[np.float32], limit: int) -> list[tuple[str, float]]:
-        """Returns the owners of the nearest vectors and their cosine distances, best first."""
         limit = min(limit, self._count(name))
         if limit == 0:
             return []
@@ -244,7 +265,7 @@ class VectorStore:
         Raises:
             CollectionError: the base is damaged, or the new one cannot be written.
         """
-        name = uuid.uuid4().hex[:12] + ("" if chunks else _ABSTRACTS_ONLY)
+        name = new_name(chunks)
         building = self.folder / f"{_BUILDING}{name}"
         try:
             with _translated(self.folder, "cannot be written"):
@@ -284,6 +305,11 @@ class VectorStore:
 
     def _folders(self) -> list[Path]:
         return [path for path in self.folder.iterdir() if path.is_dir()] if self.folder.is_dir() else []
+
+
+def new_name(chunks: bool) -> str:
+    """Returns a name for a generation that no other has."""
+    return uuid.uuid4().hex[:12] + ("" if chunks else _ABSTRACTS_ONLY)
 
 
 def has_chunks(name: str) -> bool:
@@ -353,7 +379,7 @@ def _client(path: Path) -> Client:
 def _collection(client: Client, name: str, create: bool) -> Collection:
     if not create:
         return client.get_collection(name, embedding_function=None)
-    configuration: Any = {"hnsw": _HNSW}
+    configuration: Any = {"hnsw": HNSW}
     return client.create_collection(name, embedding_function=None, configuration=configuration)
 
 

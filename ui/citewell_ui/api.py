@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 from anyio import to_thread
-from citewell import Assistant, Filters
+from citewell import Assistant, Filters, observing
 from citewell.author import Stop
 from citewell.cli import paper_document
 from citewell.errors import UsageError
@@ -19,6 +19,7 @@ from gradio.events import api
 
 from citewell_ui.host import Host
 from citewell_ui.limits import AT_ONCE, MAX_QUEUED, QUESTIONS_A_MINUTE, Limiter
+from citewell_ui.observed import request_id_of
 from citewell_ui.security import caller_of, explain
 from citewell_ui.telling import told
 
@@ -150,7 +151,8 @@ class _Service:
         stop = Stop()
         async with self._slot():
             assistant = await to_thread.run_sync(self._assistant, llm, sources)
-            events = assistant.stream(question, filters, stop=stop)
+            with observing.request(request_id_of(request)):
+                events = assistant.stream(question, filters, stop=stop)
             try:
                 while (
                     event := await to_thread.run_sync(next, events, None, abandon_on_cancel=True)

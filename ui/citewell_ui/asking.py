@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from citewell import Answer, Assistant, Paper
+from citewell import Answer, Assistant, Paper, observing
 from citewell.author import Stop
 from citewell.citations import cited_papers
 from citewell.library import Filters
@@ -139,7 +139,12 @@ class Running:
 
 
 def ask(
-    host: Host, session: Session, question: str, choices: Choices, stop: Stop | None = None
+    host: Host,
+    session: Session,
+    question: str,
+    choices: Choices,
+    stop: Stop | None = None,
+    request_id: str = "",
 ) -> Iterator[Session]:
     """Yields the conversation as its last turn, the question, is answered.
 
@@ -154,7 +159,10 @@ def ask(
             turn = replace(turn, searched=_papers(host.assistant))
             yield session.with_last(turn)
         history = _leaning_on(session.answers, choices.filters.papers)
-        for event in choices.assistant(host).stream(question, choices.filters, history, stop=stop):
+        assistant = choices.assistant(host)
+        with observing.request(request_id):
+            events = assistant.stream(question, choices.filters, history, stop=stop)
+        for event in events:
             turn = _after(turn, told(event, host.local), stop)
             yield session.with_last(turn)
     except Exception as error:

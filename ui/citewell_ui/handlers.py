@@ -22,6 +22,7 @@ from citewell_ui.export import MEDIA_TYPES, Kind, export
 from citewell_ui.history import listing
 from citewell_ui.host import Host
 from citewell_ui.limits import Limiter
+from citewell_ui.observed import request_id_of
 from citewell_ui.records import Records
 from citewell_ui.security import caller_of, explain, owner_of
 from citewell_ui.turns import Turn
@@ -184,7 +185,8 @@ class Handlers:
             yield self._view(refused(session, question, why))
             return
         now = session
-        for number, now in enumerate(ask(self._host, session, question, chosen, stop)):
+        asked = ask(self._host, session, question, chosen, stop, request_id_of(request))
+        for number, now in enumerate(asked):
             if now.turns[-1].answer is not None:
                 self._records.save(owner_of(request), now.conversation, now.answers)
             yield self._last(now) if number else self._view(now)

@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import gradio as gr
+from citewell import observing
 from citewell.errors import CitewellError, UsageError
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request, cookie_parser
@@ -29,6 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from citewell_ui.host import LOOPBACK
 from citewell_ui.limits import EVENTS_A_MINUTE, MAX_BODY_BYTES, MAX_UPLOAD_BYTES, PASSWORDS_A_MINUTE, Limiter
+from citewell_ui.observed import REQUEST_ID, is_scrape_from_here, with_request_id
 from citewell_ui.sessions import Sessions
 
 OWNER_COOKIE = "citewell-owner"
@@ -37,7 +39,7 @@ _TOKEN = re.compile(r"[\w-]{43}")  # 256 bits in base64
 _log = logging.getLogger("citewell.ui")
 
 _SERVED = re.compile(
-    r"/|/healthz|/favicon\.(ico|svg)|/bridge\.js|/config/?|/theme\.css|/(assets|static)/.+"
+    r"/|/healthz|/metrics|/favicon\.(ico|svg)|/bridge\.js|/config/?|/theme\.css|/(assets|static)/.+"
     r"|/gradio_api/(info/?|openapi\.json|app_id/?|startup-events|theme\.css|cancel|reset/?|upload|upload_progress"
     r"|component_server/?|queue/(join|data)|heartbeat/[\w-]+|file=.+|mcp/?"
     r"|call/v2/(ask|ask_stream|search|show)(/\w+)?/?)"
@@ -160,14 +162,17 @@ class Guard:
             return await self._app(scope, receive, send)
         if scope["type"] != "http":  # nothing of the page is a web socket
             return await send({"type": "websocket.close", "code": 1008})
+        scope, request_id = with_request_id(scope)
         request = Request(_without_forwarding(scope), receive)
-        reply = _Reply(request, send, self._sessions)
+        reply = _Reply(request, send, self._sessions, request_id)
         try:
-            self._check(request)
+            self._check(request, is_scrape_from_here(scope))
             if _from_elsewhere(request):
                 query = html.escape(f"&{request.url.query}") if request.url.query else ""
                 return await HTMLResponse(_RELOAD.format(query=query))(scope, receive, reply)
-            await self._app(request.scope, await self._checked_body(request, reply.owner), reply)
+            body = await self._checked_body(request, reply.owner)
+            with observing.request(request_id):
+                await self._app(request.scope, body, reply)
         except _Refused as refused:
             if not reply.started:
                 error = JSONResponse({"error": str(refused)}, refused.status, refused.headers)
@@ -176,7 +181,7 @@ class Guard:
             if not reply.started:
                 await JSONResponse({"error": explain(broken, local=False)}, 500)(scope, receive, reply)
 
-    def _check(self, request: Request) -> None:
+    def _check(self, request: Request, trusted: bool) -> None:
         """Raises _Refused for a request that is not to be served, whatever it carries."""
         path, headers = request.url.path, request.headers
         if not self._access.answers(headers.get("host", "")):
@@ -185,7 +190,7 @@ class Guard:
             raise _Refused(404, "There is nothing here.")
         if _crossed(request):
             raise _Refused(403, "This was sent by the page of another site.")
-        if self._access.password is not None and path not in _OPEN:
+        if self._access.password is not None and path not in _OPEN and not trusted:
             self._check_password(request, self._access.password)
         if request.method == "POST" and (wait := self._events.take(caller_of(request))):
             after = str(round(wait) or 1)
@@ -238,8 +243,9 @@ class Guard:
 class _Reply:
     """Sends a response with our headers, the owner's cookie, and a page that names no other host."""
 
-    def __init__(self, request: Request, send: Send, sessions: Sessions) -> None:
+    def __init__(self, request: Request, send: Send, sessions: Sessions, request_id: str) -> None:
         self.started = False
+        self._request_id = request_id
         self.owner = _token(request.headers) or ""
         self._path, self._send, self._sessions = request.url.path, send, sessions
         self._nonce = secrets.token_urlsafe(16)
@@ -277,7 +283,7 @@ class _Reply:
         await self._send({"type": "http.response.body", "body": page})
 
     def _add_headers(self, headers: MutableHeaders) -> None:
-        headers.update(_HEADERS)
+        headers.update({**_HEADERS, REQUEST_ID: self._request_id})
         headers["content-security-policy"] = _POLICY.format(nonce=self._nonce)
         if self._path.startswith("/assets/"):  # their names change with their content
             headers["cache-control"] = "public, max-age=31536000, immutable"

@@ -14,6 +14,7 @@ import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
@@ -122,10 +123,12 @@ def application(host: Host, blocks: gr.Blocks, access: Access, folder: Path) -> 
     import gradio as gr
 
     from citewell_ui import assets, theme
+    from citewell_ui.observed import METRICS, show_metrics
     from citewell_ui.security import Guard
 
     app = FastAPI(openapi_url=None)
     app.add_api_route("/healthz", lambda: _health(host))
+    app.add_route(METRICS, partial(show_metrics, host))
     app.add_api_route("/bridge.js", lambda: Response(assets.script(), media_type="text/javascript"))
     for path in ("/favicon.svg", "/favicon.ico"):
         app.add_api_route(path, lambda: Response(assets.favicon(), media_type="image/svg+xml"))

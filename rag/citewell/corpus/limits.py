@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from citewell.settings import Settings
+
 _MIB = 1024 * 1024
 
 
@@ -30,3 +32,14 @@ class ReaderLimits:
     max_expansion_ratio: int = 100
     expansion_grace_bytes: int = 64 * _MIB
     max_rejections: int = 100
+
+    @classmethod
+    def of(cls, settings: Settings) -> ReaderLimits:
+        """Returns the limits that the settings name."""
+        return cls(
+            max_line_bytes=settings.max_line_bytes,
+            max_title_chars=settings.max_title_chars,
+            max_abstract_chars=settings.max_abstract_chars,
+            max_expanded_bytes=settings.max_expanded_bytes,
+            max_expansion_ratio=settings.max_expansion_ratio,
+        )

@@ -15,13 +15,14 @@ __all__ = ["Embedder", "PaperVectors", "Passages", "open_embedder"]
 _FORMS = "Use minilm, openai:MODEL or llama_index:MODULE:CLASS."
 
 
-def open_embedder(spec: str) -> Embedder:
+def open_embedder(spec: str, threads: int | None = None) -> Embedder:
     """Return the embedder that a setting names.
 
     Args:
         spec: `minilm`, `openai:MODEL` such as `openai:text-embedding-3-small`, or
             `llama_index:MODULE:CLASS`, where CLASS is called without arguments and returns a
             LlamaIndex `BaseEmbedding`.
+        threads: How many papers `minilm` embeds at a time; by default as many as there are CPUs.
 
     Raises:
         UsageError: The spec is none of these, or names something that cannot be imported or called.
@@ -30,7 +31,7 @@ def open_embedder(spec: str) -> Embedder:
     if spec == "minilm":
         from citewell.embedding.minilm import MiniLM
 
-        return MiniLM()
+        return MiniLM(threads)
     if kind == "openai" and rest:
         from citewell.embedding.openai import OpenAIEmbedder
 

@@ -11,22 +11,32 @@ from citewell.library.reader import (
     StoredPassages,
     content_hash,
 )
+from citewell.library.records import Changes, Record, Served, ServedState, record_name
+from citewell.library.replica import Held, Replica
 from citewell.library.schema import create
-from citewell.library.writer import LibraryWriter, Stored
+from citewell.library.writer import LibraryWriter, Stored, digest_with
 
 __all__ = [
+    "Changes",
     "Filters",
+    "Held",
     "Library",
     "LibraryWriter",
     "Manifest",
     "Passages",
     "Recipe",
+    "Record",
+    "Replica",
+    "Served",
+    "ServedState",
     "Stored",
     "StoredPaper",
     "StoredPassages",
     "content_hash",
     "create",
     "date_key",
+    "digest_with",
     "parse_years",
+    "record_name",
     "write_lock",
 ]

@@ -35,6 +35,12 @@ class Stored:
     outcome: Outcome
 
 
+def digest_with(digest: str, paper_id: str, content: bytes, sign: int = 1) -> str:
+    """Returns the digest of a collection with one paper more, or with `sign` -1 one less, in any order."""
+    part = int.from_bytes(hashlib.sha256(paper_id.encode() + b"\0" + content).digest()[:16])
+    return f"{(int(digest, 16) + sign * part) % _DIGEST_MODULUS:032x}"
+
+
 def identity_keys(paper: Paper) -> list[str]:
     """Returns the keys that identify a paper, strongest first; the last is always the title's."""
     arxiv_id = normalise_arxiv_id(paper.arxiv_id) if paper.arxiv_id else None
@@ -131,7 +137,11 @@ class LibraryWriter:
         self, paper: Paper, fingerprint: str, spans: Sequence[Span], vectors: NDArray[np.float32]
     ) -> None:
         """Stores ranges and vectors (abstract first, shape (1 + n, dim)) of one paper's text."""
-        values = (content_hash(paper.title, paper.abstract), fingerprint, *pack(spans, vectors))
+        self.add_packed(paper, fingerprint, *pack(spans, vectors))
+
+    def add_packed(self, paper: Paper, fingerprint: str, spans: bytes, vectors: bytes) -> None:
+        """Stores ranges and vectors as `pack` returns them."""
+        values = (content_hash(paper.title, paper.abstract), fingerprint, spans, vectors)
         self._db.execute("INSERT OR REPLACE INTO passages VALUES (?, ?, ?, ?)", values)
 
     def put(self, paper: Paper) -> Stored:
@@ -152,6 +162,25 @@ class LibraryWriter:
         self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (row,))
         return Stored(row, outcome)
 
+    def mirror(self, row: int, paper: Paper, keys: Sequence[str]) -> None:
+        """Makes a paper just what another library holds: same id, row, listings and identity keys."""
+        known_row = self._library.row_of(paper.paper_id)
+        others = self._db.execute("SELECT paper_id FROM papers WHERE row = ?", (row,)).fetchone()
+        if others is not None and others[0] != paper.paper_id:
+            self.remove(others[0])
+        if known_row is not None and known_row != row:
+            self.remove(paper.paper_id)
+            known_row = None
+        if known_row is None:
+            self._insert(paper, keys, row)
+        else:
+            known = self._library.papers([row])[row]
+            if known.listings != paper.listings[: len(known.listings)]:
+                self._db.execute("DELETE FROM listings WHERE paper = ?", (row,))
+                self._changed = True
+            self._overwrite(row, known, replace(paper, listings=known.listings), keys)
+        self._add_listings(row, paper.listings)
+
     def remove(self, paper_id: str) -> bool:
         """Removes a paper with its listings and index entries; returns whether it was there."""
         row = self._library.row_of(paper_id)
@@ -164,6 +193,21 @@ class LibraryWriter:
         self._db.execute("UPDATE manifest SET papers = papers - 1")
         self._changed = True
         return True
+
+    def restore(self, paper: Paper, keys: Sequence[str]) -> int:
+        """Adds a paper with the id, the listings and the identity keys it had elsewhere; returns its row.
+
+        Nothing is merged: a library holds every id once.
+        """
+        row = self._insert(paper, keys)
+        self._add_listings(row, paper.listings)
+        return row
+
+    def unlist(self, rows: Sequence[int], source: str) -> None:
+        """Takes the papers off a page or file, on whichever dates they were listed there."""
+        for row in rows:
+            self._db.execute("DELETE FROM listings WHERE paper = ? AND source = ?", (row, source))
+        self._changed = self._changed or bool(rows)
 
     def publish(self, manifest: Manifest) -> None:
         """Makes a vector generation, and what it was made with, the one in use."""
@@ -206,14 +250,14 @@ class LibraryWriter:
         found = self._db.execute("SELECT paper FROM aliases WHERE key = ?", (key,)).fetchone()
         return None if found is None else int(found[0])
 
-    def _insert(self, paper: Paper, keys: Sequence[str]) -> int:
+    def _insert(self, paper: Paper, keys: Sequence[str], wanted_row: int | None = None) -> int:
         self._changed = True
         paper_id = self._free_id(paper, keys)
         cursor = self._db.execute(
-            "INSERT INTO papers(paper_id, title, abstract, content_hash, authors, year, url, doi, arxiv_id, "
+            "INSERT INTO papers(row, paper_id, title, abstract, content_hash, authors, year, url, doi, arxiv_id, "
             "categories, revision) "
-            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_NEXT_REVISION})",
-            (paper_id, *_columns(paper)),
+            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_NEXT_REVISION})",
+            (wanted_row, paper_id, *_columns(paper)),
         )
         row = int(cursor.lastrowid or 0)
         self._db.execute(
@@ -228,6 +272,9 @@ class LibraryWriter:
     def _update(self, row: int, paper: Paper, keys: Sequence[str]) -> bool:
         known = self._library.papers([row])[row]
         merged = _completed(replace(paper, paper_id=known.paper_id, listings=known.listings), known)
+        return self._overwrite(row, known, merged, keys)
+
+    def _overwrite(self, row: int, known: Paper, merged: Paper, keys: Sequence[str]) -> bool:
         self._add_aliases(row, keys)
         if merged == known:
             return False
@@ -284,11 +331,9 @@ class LibraryWriter:
     def _digest(self, row: int, sign: int) -> None:
         query = "SELECT paper_id, content_hash FROM papers WHERE row = ?"
         paper_id, content = self._db.execute(query, (row,)).fetchone()
-        part = int.from_bytes(hashlib.sha256(paper_id.encode() + b"\0" + content).digest()[:16])
-        total = int(self._db.execute("SELECT digest FROM manifest").fetchone()[0], 16)
-        self._db.execute(
-            "UPDATE manifest SET digest = ?", (f"{(total + sign * part) % _DIGEST_MODULUS:032x}",)
-        )
+        (digest,) = self._db.execute("SELECT digest FROM manifest").fetchone()
+        changed = digest_with(digest, paper_id, content, sign)
+        self._db.execute("UPDATE manifest SET digest = ?", (changed,))
 
 
 def _completed(paper: Paper, other: Paper) -> Paper:

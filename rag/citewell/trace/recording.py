@@ -31,6 +31,9 @@ _PACKAGES = (
     "tokenizers", "xllamacpp",
 )  # fmt: skip
 
+# Where things are on this machine, and what opens them: nothing that shapes an answer, and partly secret.
+_PLACES = {"data_dir", "contact", *(name for name in Settings.model_fields if name.startswith("chroma_"))}
+
 
 class Recorder:
     """What an answer in the making is reported to; this one takes no notes, `Trace` does."""
@@ -141,8 +144,8 @@ class Trace(Recorder):
 
 
 def _settings(settings: Settings) -> Json:
-    """Returns the settings without the paths of this machine."""
-    chosen = settings.model_dump(exclude={"data_dir"})
+    """Returns the settings without the paths of this machine and the mail address of its user."""
+    chosen = settings.model_dump(exclude=_PLACES)
     if settings.local_model is not None:
         chosen["local_model"] = settings.local_model.name
     return plain(chosen)
