@@ -18,7 +18,7 @@ from faults_papers import RANKED
 from faults_parent import SPACE, WRITES, Child, Command, Reply, State, Tally, judge, pause, seeded
 
 _MOST_TRIES = 3  # for each hit that is wanted
-_BACKUP = "import of the backup"
+_BACKUP = "a copy put back"
 _REORDERED = "results in another order, and `citewell doctor` names the damage"
 _SLOWEST = 1.1  # a kill comes within this share of the usual time of an operation
 _MEASURED = 3  # operations that tell how long one takes
