@@ -267,6 +267,28 @@ def test_a_library_of_another_version_is_refused(data: Path) -> None:
         Assistant.open(data, embedder=HashEmbedder())
 
 
+def test_a_repair_that_fails_again_and_again_is_told_once(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> str:
+        attempts.append(1)
+        raise CollectionError(f"No room for index {len(attempts)}.")
+
+    attempts: list[int] = []
+    (generation(data) / "checksums.json").unlink()
+    told: list[str] = []
+    with Assistant.open(data, embedder=HashEmbedder(), notify=told.append) as assistant:
+        with monkeypatch.context() as patch:
+            patch.setattr(VectorStore, "build", full)
+            for number in range(3):
+                assert assistant.search(words_of(number), k=1)[0].paper_id == f"p{number}"
+        assert told == [REPAIR, "The vector index is missing or damaged and stays so: No room for index 1."]
+        assert len(attempts) >= 3
+        assert assistant.collection.snapshot().generation is not None
+        (generation(data) / "checksums.json").unlink()
+    assert_all_found(data, [REPAIR])
+
+
 # --- folders that cannot be written --------------------------------------------------------------------
 
 _READER = """
@@ -322,3 +344,19 @@ def test_a_read_only_folder_answers(data: Path, tmp_path: Path) -> None:
     assert found["ids"] == ["p0", "p181", "p359"]
     assert (found["held"], found["told"], found["left"]) == (360, [], [])
     assert found["refused"].startswith(f"Cannot write to {copy}: Permission denied.")
+
+
+def test_an_index_of_which_one_file_cannot_be_written_is_read_from_a_copy(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: Path(path).suffix != ".sqlite3" and allowed(path, mode)
+    )
+    with Assistant.open(data, embedder=HashEmbedder(), notify=pytest.fail) as assistant:
+        found = assistant.collection.snapshot().generation
+        assert found is not None
+        assert found.path.name == generation(data).name
+        assert data not in found.path.parents
+        assert found.count() == 360
+        assert assistant.search(words_of(181), k=1)[0].paper_id == "p181"

@@ -69,6 +69,7 @@ class Collection:
         self._retired: VectorIndex | None = None
         self._passages: tuple[tuple[int, str], StoredPassages] | None = None
         self._complaint = ""
+        self._failing = False  # to repair the index
         self._guard = threading.Lock()
         self.store = VectorStore(settings.data_dir / "vectors")
         library_path = settings.data_dir / "library.db"
@@ -238,12 +239,16 @@ class Collection:
         try:
             with write_lock(self.settings.data_dir):
                 if self.library.manifest().generation == found.manifest.generation:
-                    self._notify(f"The vector index {why}; bringing it up to date from the library.")
+                    if not self._failing:  # else this is one more attempt, with every question
+                        self._notify(f"The vector index {why}; bringing it up to date from the library.")
                     self._sync(found.manifest.recipe, SilentProgress(), afresh=found.generation is None)
+                self._failing = False
         except CollectionBusyError:
             return found  # the writer publishes another one
         except CollectionError as error:
-            self._complain(f"The vector index {why} and stays so: {error}")
+            if not self._failing:  # the error may name another new index with every attempt
+                self._complain(f"The vector index {why} and stays so: {error}")
+            self._failing = True
             return found
         if found.generation is not None:
             found.generation.close()

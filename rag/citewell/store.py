@@ -241,7 +241,7 @@ class VectorStore:
             raise CollectionError(f"The vector index {self.folder / name} is missing.")
         path = self.folder / name
         _check(path)
-        if os.access(path, os.W_OK):
+        if all(os.access(part, os.W_OK) for part in (path, *path.rglob("*"))):
             return Generation(path)
         scratch = tempfile.TemporaryDirectory(prefix="citewell-index-")
         try:

@@ -2,11 +2,19 @@
 
 from citewell.library.filters import Filters, date_key, parse_years
 from citewell.library.lock import write_lock
-from citewell.library.reader import Library, Manifest, Passages, Recipe, StoredPaper, StoredPassages
+from citewell.library.reader import (
+    Library,
+    Manifest,
+    Passages,
+    Recipe,
+    StoredPaper,
+    StoredPassages,
+    content_hash,
+)
 from citewell.library.records import Changes, Record, Served, ServedState, record_name
 from citewell.library.replica import Held, Replica
 from citewell.library.schema import create
-from citewell.library.writer import LibraryWriter, Stored, content_hash, digest_with
+from citewell.library.writer import LibraryWriter, Stored, digest_with
 
 __all__ = [
     "Changes",

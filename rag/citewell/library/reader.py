@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from citewell.errors import NoCollectionError
 from citewell.library.filters import Filters, to_sql
 from citewell.library.lexical import LexicalIndex, LexicalScores
-from citewell.library.schema import Connection, connect
+from citewell.library.schema import Connection, connect, damaged
+from citewell.library.soundness import find_damage
 from citewell.types import Listing, Paper, Span
 
+_LONGEST = 1.1  # square of the length of a unit vector, rounded to float16
 _IN_LIMIT = 900  # SQLite's historical limit on bound variables is 999
 
 
@@ -75,21 +77,39 @@ class StoredPaper(NamedTuple):
     paper: Paper
 
 
+def content_hash(title: str, abstract: str) -> bytes:
+    """Returns the key under which the passages of a text are stored, by which damage to the text is noticed too."""
+    return hashlib.sha256(f"{title}\0{abstract}".encode()).digest()[:16]
+
+
 def pack(spans: Sequence[Span], vectors: NDArray[np.float32]) -> tuple[bytes, bytes]:
     """Returns ranges as int32 and vectors (abstract first) as float16, at less than 1e-3 of a cosine."""
     return np.asarray(spans, dtype="<i4").tobytes(), vectors.astype("<f2").tobytes()
 
 
 class StoredPassages(Mapping[int, Passages]):
-    """The passages of several papers by row, in one matrix, so that a question meets them all at once."""
+    """The passages of several papers by row, in one matrix, so that a question meets them all at once.
+
+    Args:
+        stored: rows, ranges and vectors, as `pack` makes them.
+        dim: the length of a vector.
+
+    Raises:
+        ValueError: they are damaged, as one can see: no whole vectors, or longer ones than a unit vector.
+    """
 
     def __init__(self, stored: Sequence[tuple[int, bytes, bytes]], dim: int) -> None:
         self._places = {row: place for place, (row, _, _) in enumerate(stored)}
         self._spans = [spans for _, spans, _ in stored]
+        if any(len(vectors) * 4 != (len(spans) + 8) * dim or len(spans) % 8 for _, spans, vectors in stored):
+            raise ValueError("there are not as many vectors as passages")
         sizes = [len(vectors) // (2 * dim) for _, _, vectors in stored]
         self._starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
         joined = b"".join(vectors for _, _, vectors in stored)
         self._matrix = np.frombuffer(joined, dtype="<f2").reshape(-1, max(dim, 1)).astype(np.float32)
+        lengths = np.einsum("ij,ij->i", self._matrix, self._matrix)
+        if not (lengths < _LONGEST).all():  # nor is nan shorter
+            raise ValueError("a vector in it is longer than any that is stored")
 
     def __getitem__(self, row: int) -> Passages:
         place = self._places[row]
@@ -203,7 +223,11 @@ class Library:
         return rows
 
     def papers(self, rows: Sequence[int]) -> dict[int, Paper]:
-        """Returns the papers of the given rows, by row."""
+        """Returns the papers of the given rows, by row.
+
+        Raises:
+            CollectionError: a text is not the one that was stored.
+        """
         found: dict[int, Paper] = {}
         for part in batched(rows):
             listings: dict[int, list[Listing]] = {}
@@ -214,11 +238,16 @@ class Library:
             for row, source, date in self.connection().execute(query, part):
                 listings.setdefault(row, []).append(Listing(source, date))
             query = (
-                "SELECT row, paper_id, title, abstract, authors, year, url, doi, arxiv_id, categories "
+                "SELECT row, content_hash, paper_id, title, abstract, authors, year, url, doi, arxiv_id, categories "
                 f"FROM papers WHERE row IN ({placeholders(part)})"
             )
-            for values in self.connection().execute(query, part):
-                found[values[0]] = _paper(values, tuple(listings.get(values[0], ())))
+            for row, key, *values in self.connection().execute(query, part):
+                if key != content_hash(str(values[1]), str(values[2])):  # SQLite itself does not notice
+                    raise damaged(self.path, f"the text of {values[0]!r} is not the one that was stored")
+                try:
+                    found[row] = _paper(values, tuple(listings.get(row, ())))
+                except ValueError as error:  # JSON that is none
+                    raise damaged(self.path, f"what it says about {values[0]!r} cannot be read") from error
         return found
 
     def iterate(self) -> Iterator[StoredPaper]:
@@ -280,7 +309,11 @@ class Library:
         return dict(self.connection().execute(query, (first, first + "\U0010ffff", shortest, longest)))
 
     def passages(self, rows: Sequence[int], manifest: Manifest) -> StoredPassages:
-        """Returns chunk ranges and vectors under the manifest's fingerprint, by row, where there are any."""
+        """Returns chunk ranges and vectors under the manifest's fingerprint, by row, where there are any.
+
+        Raises:
+            CollectionError: they cannot be those that were stored.
+        """
         found: list[tuple[int, bytes, bytes]] = []
         for part in batched(rows):
             query = (
@@ -289,7 +322,10 @@ class Library:
                 f"WHERE papers.row IN ({placeholders(part)})"
             )
             found += self.connection().execute(query, [manifest.fingerprint, *part]).fetchall()
-        return StoredPassages(found, manifest.dim)
+        try:
+            return StoredPassages(found, manifest.dim)
+        except ValueError as error:
+            raise damaged(self.path, str(error)) from error
 
     def changed_since(self, revision: int, limit: int, after: int = 0) -> list[int]:
         """Returns rows added or changed after a revision, in order of row, from row `after` on."""
@@ -323,16 +359,21 @@ class Library:
         return [(source, date, count) for source, date, count in self.connection().execute(query)]
 
     def check(self) -> str | None:
-        """Returns what SQLite's quick check finds wrong, or None."""
-        try:
-            verdict = sqlite3.Connection.execute(self.connection(), "PRAGMA quick_check(1)").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            return str(error)
-        return None if verdict == "ok" else str(verdict)
+        """Returns what is wrong with the file, a text, a vector or the index of words; None if nothing is.
+
+        Everything is read: it takes some seconds for 100,000 papers.
+        """
+        return find_damage(self.connection(), self.iterate(), self._all_passages())
+
+    def _all_passages(self) -> Iterator[StoredPassages]:
+        manifest, last = self.manifest(), 0
+        while rows := self.changed_since(-1, limit=500, after=last):
+            yield self.passages(rows, manifest)
+            last = rows[-1]
 
 
-def _paper(values: tuple[object, ...], listings: tuple[Listing, ...]) -> Paper:
-    _, paper_id, title, abstract, authors, year, url, doi, arxiv_id, categories = values
+def _paper(values: Sequence[object], listings: tuple[Listing, ...]) -> Paper:
+    paper_id, title, abstract, authors, year, url, doi, arxiv_id, categories = values
     return Paper(
         title=str(title),
         abstract=str(abstract),

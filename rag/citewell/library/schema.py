@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from citewell.errors import CollectionError
 
@@ -80,6 +80,61 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """
 
 
+_RESTORE = "Import a backup into another folder: `citewell import FILE --data-dir DIR`."
+_CURES = {
+    sqlite3.SQLITE_CORRUPT: _RESTORE,
+    sqlite3.SQLITE_NOTADB: _RESTORE,
+    sqlite3.SQLITE_FULL: "Free some space there and try again.",
+    sqlite3.SQLITE_READONLY: "Make it writable, or choose another --data-dir.",
+    sqlite3.SQLITE_IOERR: "Is the disk full, or failing? Try again when it is not.",
+}
+
+
+def damaged(path: Path, what: str) -> CollectionError:
+    """Returns the error that tells of a library whose content cannot be right."""
+    return CollectionError(f"The library {path} is damaged: {what}. {_RESTORE}")
+
+
+class _Cursor(sqlite3.Cursor):
+    """Tells of damage that is met on the way through the rows as the connection does."""
+
+    path: Path
+
+    def execute(self, sql: str, parameters: _Parameters = (), /) -> Self:
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.DatabaseError as error:
+            raise _told(self.path, error) from error
+
+    def fetchone(self) -> Any:  # noqa: ANN401 (a row of whatever was asked for)
+        try:
+            return super().fetchone()
+        except sqlite3.DatabaseError as error:
+            raise _told(self.path, error) from error
+
+    def fetchall(self) -> list[Any]:
+        try:
+            return super().fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _told(self.path, error) from error
+
+    def __next__(self) -> Any:  # noqa: ANN401
+        try:
+            return super().__next__()
+        except sqlite3.DatabaseError as error:
+            raise _told(self.path, error) from error
+
+
+def _told(path: Path, error: sqlite3.DatabaseError) -> Exception:
+    """Returns the error that a person is to see; the same one where a program is wrong and not the file."""
+    if type(error) not in (sqlite3.DatabaseError, sqlite3.OperationalError):
+        return error
+    if str(error).startswith("Could not decode"):  # the rest quotes the garbled text
+        return damaged(path, "a text in it is not UTF-8")
+    cure = _CURES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
+    return CollectionError(f"Cannot use the library {path}: {error}. {cure}".rstrip())
+
+
 class Connection(sqlite3.Connection):
     """A connection that tells of damage, a full disk and the like as a `CollectionError`."""
 
@@ -87,17 +142,14 @@ class Connection(sqlite3.Connection):
     fixed: tuple[int, int, bool] | None = None  # state of the files, when read as if they never changed
 
     def execute(self, sql: str, parameters: _Parameters = (), /) -> sqlite3.Cursor:
-        """Runs one statement.
+        """Runs one statement; reading its rows raises the same errors.
 
         Raises:
             CollectionError: the file is damaged, locked for too long, read-only, or has no room to grow.
         """
-        try:
-            return super().execute(sql, parameters)
-        except sqlite3.DatabaseError as error:
-            if type(error) not in (sqlite3.DatabaseError, sqlite3.OperationalError):
-                raise
-            raise CollectionError(f"Cannot use the library {self.path}: {error}.") from error
+        cursor = self.cursor(_Cursor)
+        cursor.path = self.path
+        return cursor.execute(sql, parameters)
 
     @property
     def outdated(self) -> bool:

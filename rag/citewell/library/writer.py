@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from citewell.corpus.clean import search_form
 from citewell.corpus.identity import normalise_arxiv_id, normalise_doi, paper_slug, title_key
 from citewell.library.filters import date_key
-from citewell.library.reader import Library, Manifest, Recipe, pack, placeholders
+from citewell.library.reader import Library, Manifest, Recipe, content_hash, pack, placeholders
 from citewell.types import Listing, Paper, Span
 
 Outcome = Literal["added", "updated", "unchanged", "duplicate"]
@@ -33,11 +33,6 @@ class Stored:
 
     row: int
     outcome: Outcome
-
-
-def content_hash(title: str, abstract: str) -> bytes:
-    """Returns the key under which the passages of a text are stored."""
-    return hashlib.sha256(f"{title}\0{abstract}".encode()).digest()[:16]
 
 
 def digest_with(digest: str, paper_id: str, content: bytes, sign: int = 1) -> str:
