@@ -10,6 +10,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,8 @@ def test_a_writer_whose_heart_stopped_is_replaced_and_publishes_nothing(machines
         lost.publish(before)
     with pytest.raises(CollectionBusyError, match="taken over by process"):
         lost.write(before)
-    assert ChromaServer(writer.settings).state() == after
+    with closing(ChromaServer(writer.settings)) as fresh:
+        assert fresh.state() == after
 
 
 def test_what_a_killed_writer_left_is_swept(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
