@@ -3,9 +3,9 @@
 Candidates come from three lists: nearest abstract vectors, nearest chunk vectors, and BM25. Their dense scores
 are then computed exactly from the library's vectors, so an approximate index can only miss a candidate, never
 misjudge one. The cosine is added to BM25 as a share of the most that any paper could reach with these words: where the
-best paper holds few of them, words tell little, and the share is small for all. On the development sets and SciFact this
-beats min-max normalisation, on Cranfield it is as good (docs/decisions/0017). Filters that leave few papers skip the
-index altogether.
+best paper holds few of them, words tell little, and the share is small for all. On the development sets and SciFact
+this beats min-max normalisation, on Cranfield it is as good (docs/decisions/0017). Filters that leave few papers skip
+the index altogether.
 """
 
 from __future__ import annotations
