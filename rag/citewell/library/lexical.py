@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from citewell.library.schema import Connection
+from citewell.text import stems
 
 _KEPT_POSTINGS = 4_000_000  # of 12 bytes each
 
@@ -80,7 +81,7 @@ class LexicalIndex:
         return LexicalScores(rows, total[rows])
 
     def _of(self, term: str, title_weight: float, revision: int) -> _Postings:
-        key = (term, title_weight)
+        key = (" ".join(stems(term)), title_weight)  # words of one stem have the same postings
         with self._guard:
             if revision != self._revision:  # every score depends on every paper
                 self._kept.clear()
