@@ -137,9 +137,9 @@ def test_a_paper_that_stands_out_is_seen_in_every_feature():
     far = make(
         [("DriftNet", 0.9, [("It drifts.", 3.0)]), ("Other", 0.2, [("It rests.", 1.0)])], {"driftnet": 1.0}
     )
-    assert gate._standing_out(asked, far) == pytest.approx([0.9, 0.7, 2.0, 1.0])
+    assert gate._standing_out(asked, far) == pytest.approx([0.9, 0.35, 2.0, 1.0])  # it counts up to there
     alone = make([("Other", 0.4, [("It rests.", 1.0)])], {"driftnet": 1.0})
-    assert gate._standing_out(asked, alone) == pytest.approx([0.4, 0.4, 5.0, 0.0])
+    assert gate._standing_out(asked, alone) == pytest.approx([0.4, 0.35, 5.0, 0.0])
 
 
 class OneHot:

@@ -38,7 +38,7 @@ def test_the_document_says_what_where_and_with_which_settings():
     assert document["question"] == "Why?"
     assert document["versions"]["python"] == platform.python_version()
     assert {"citewell", "openai", "numpy"} <= document["versions"].keys()
-    assert document["settings"]["max_sentences"] == 5
+    assert document["settings"]["max_sentences"] == 6
     assert document["model"] is None
     assert "somebody" not in json.dumps(document)
 
