@@ -179,6 +179,8 @@ class Tab:
         """Asks, and returns the turn as soon as there is one."""
         turns = self.page.locator(".turn")
         before = turns.count()
+        # While an answer is being stopped the button still stops, and Enter sends nothing.
+        expect(self.page.locator("#cw-question .submit-button")).to_be_visible()
         self.box.fill(question)
         self.box.press("Enter")
         expect(turns).to_have_count(before + 1)
