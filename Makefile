@@ -40,7 +40,7 @@ test: $(STAMP) ## Run the tests (ARGS="-k gate" is handed to pytest)
 	@$(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 browser: $(STAMP) ## Test the chat in Debian's chromium; screenshots go to build/screenshots
-	@$(VENV)/bin/python -m pytest -m browser tests/browser --numprocesses=auto --maxprocesses=2 --dist=loadfile $(ARGS)
+	@$(VENV)/bin/python -m pytest -m browser tests/browser $(ARGS)
 
 eval: $(STAMP) ## Measure the sample suite against its baseline (ARGS=--help tells more)
 	@mkdir -p build; $(VENV)/bin/citewell eval $(ARGS)
