@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from citewell import Assistant, Filters, Paper, Settings, cli
+from citewell.doctor import check_reranker
 from citewell.errors import ModelError, UsageError
 from citewell.evidence import gather
 from citewell.gate import READ, gate_features
@@ -189,6 +190,12 @@ def test_a_reranker_that_is_not_there_is_told_when_the_collection_is_opened(
     with pytest.raises(UsageError) as raised:
         Assistant.open(data_dir, reranker=spec)
     assert told in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_doctor_tells_whether_there_is_such_a_reranker(folder: Path) -> None:
+    there, missing = check_reranker(f"fastembed:{folder}"), check_reranker("fastembed:none")
+    assert (there.verdict, there.detail) == ("ok", "fewest is known; it was not called")
+    assert missing.verdict == "fail" and "no reranker 'none'" in missing.detail
 
 
 @pytest.mark.parametrize("spoilt", ["tokenizer_config.json", "model.onnx"])
