@@ -15,7 +15,8 @@ from citewell import Assistant, Paper
 from citewell.embedding import Passages, open_embedder
 from citewell.embedding.fastembed import PROMPTS, FastEmbedder, Prompts
 from citewell.embedding.minilm import MiniLM
-from citewell.errors import ModelError, UsageError
+from citewell.errors import MissingExtraError, ModelError, UsageError
+from citewell.reranking import open_reranker
 from citewell.types import Span
 from fastembed import TextEmbedding
 from hub_server import HubServer
@@ -202,15 +203,18 @@ def in_a_fresh_process(code: str, **variables: str) -> subprocess.CompletedProce
     )  # fmt: skip
 
 
-def test_a_listed_model_is_downloaded_once_and_then_needs_no_network(tmp_path: Path) -> None:
-    files = minilm_folder(tmp_path / "files")
+def test_a_listed_model_is_downloaded_once_and_again_where_it_is_damaged(tmp_path: Path) -> None:
+    files, home = minilm_folder(tmp_path / "files"), tmp_path / "home"
     with HubServer("Qdrant/all-MiniLM-L6-v2-onnx", files) as server:
-        first = in_a_fresh_process(EMBED, HF_ENDPOINT=server.url, HF_HOME=str(tmp_path / "home"))
+        here = {"HF_ENDPOINT": server.url, "HF_HOME": str(home)}
+        first = in_a_fresh_process(EMBED, **here)
         assert first.stderr == "" and server.requests
-    vector = np.array(first.stdout.split()[:8], dtype=float)
-    np.testing.assert_allclose(vector, MiniLM().embed_queries(["bees"])[0][:8], atol=1e-6)
-    nobody = "http://127.0.0.1:1"
-    again = in_a_fresh_process(EMBED, HF_ENDPOINT=nobody, HF_HOME=str(tmp_path / "home"))
+        vector = np.array(first.stdout.split()[:8], dtype=float)
+        np.testing.assert_allclose(vector, MiniLM().embed_queries(["bees"])[0][:8], atol=1e-6)
+        (weights,) = home.rglob("model.onnx")
+        os.truncate(weights, 1_000_000)
+        assert in_a_fresh_process(EMBED, **here).stdout == first.stdout
+    again = in_a_fresh_process(EMBED, HF_ENDPOINT="http://127.0.0.1:1", HF_HOME=str(home))
     assert (again.stdout, again.stderr) == (first.stdout, "")
 
 
@@ -229,13 +233,11 @@ def test_a_model_that_cannot_be_downloaded_is_told_in_one_line(
     assert ran.stdout.count("\n") == 1 and ran.stderr == ""
 
 
-def test_without_the_package_the_extra_is_named() -> None:
-    code = "import sys; sys.modules['fastembed'] = None\n" + EMBED.replace(
-        "print(type", "raise\n    print(type"
-    )
-    ran = in_a_fresh_process(code)
-    assert "MissingExtraError: Models of Hugging Face need the extra hub." in ran.stderr
-    assert "pip install 'citewell[hub]'" in ran.stderr
+def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fastembed", None)
+    for opening in (open_embedder, open_reranker):
+        with pytest.raises(MissingExtraError, match=r"Install it: pip install 'citewell\[hub\]'"):
+            opening(f"fastembed:{LISTED}")
 
 
 def test_importing_citewell_imports_nothing_of_it() -> None:

@@ -99,29 +99,30 @@ def located(model: HubModel) -> Path:
     """
     if model.folder is not None:
         return model.folder
-    from fastembed.common.model_management import ModelManagement
+    from fastembed.common.model_management import CorruptedCacheError, ModelManagement
     from huggingface_hub import constants
     from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
 
     cache = os.environ.get("FASTEMBED_CACHE_PATH") or constants.HF_HUB_CACHE
 
-    def get(local_only: bool) -> Path:
+    def get(local_only: bool, afresh: bool = False) -> Path:
         found = ModelManagement.download_files_from_huggingface(
-            model.repository, cache, list(model.weights), local_files_only=local_only
+            model.repository, cache, list(model.weights), local_only, force_download=afresh
         )
         lacking = [file for file in model.weights if not Path(found, file).exists()]
         if lacking:
             raise FileNotFoundError(f"{lacking[0]} is not there")
         return Path(found)
 
+    damaged = False
     try:
         return get(local_only=True)
-    except (OSError, ValueError):  # not there, or not whole: download it
-        pass
+    except (OSError, ValueError) as error:  # not there, or not as it came
+        damaged = isinstance(error, CorruptedCacheError)
     try:
         show_bars = sys.stderr.isatty() and not constants.HF_HUB_DISABLE_PROGRESS_BARS
         (enable_progress_bars if show_bars else disable_progress_bars)()
-        return get(local_only=False)
+        return get(local_only=False, afresh=damaged)
     except Exception as error:  # the HTTP client behind it changes with its version
         raise ModelError(
             f"Cannot download {model.name} from {constants.ENDPOINT}/{model.repository}: {told(error)}. Check the "
