@@ -64,7 +64,7 @@ def test_as_it_is_it_passes(tmp_path, data_dir, capsys):
 
 
 def test_without_bm25_the_ranking_is_worse(tmp_path, data_dir, capsys, monkeypatch):
-    nothing = LexicalScores(np.empty(0, dtype=np.int64), np.empty(0))
+    nothing = LexicalScores(np.empty(0, dtype=np.int64), np.empty(0), 0.0)
     monkeypatch.setattr(Library, "lexical", lambda *_: nothing)
     status, said = gate(tmp_path, data_dir, capsys, asked)
     assert status == 1 and "nDCG@10 changed by -" in said
