@@ -55,7 +55,7 @@ types: $(STAMP) ## Check types
 lock: ## Write the lock again from pyproject.toml (ARGS=--upgrade takes newer versions)
 	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
 	"$(PYTHON)" -m venv "$$tool"; "$$tool/bin/python" -m pip install --quiet $(UV); \
-	"$$tool/bin/uv" $(COMPILE) $(ARGS) --extra ui --extra local --extra ray --extra observe --extra dev pyproject.toml -o $(LOCK)
+	"$$tool/bin/uv" $(COMPILE) $(ARGS) --extra ui --extra local --extra hub --extra ray --extra observe --extra dev pyproject.toml -o $(LOCK)
 
 clean: ## Remove .venv, caches and builds; the collection in data/ stays
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
