@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from citewell import Assistant
 from citewell.citations import Numbering
+from citewell.errors import UsageError
 from citewell.library import Library
 from citewell.library.lexical import LexicalScores
 from citewell.types import Rejected
@@ -64,7 +65,7 @@ def test_as_it_is_it_passes(tmp_path, data_dir, capsys):
 
 
 def test_without_bm25_the_ranking_is_worse(tmp_path, data_dir, capsys, monkeypatch):
-    nothing = LexicalScores(np.empty(0, dtype=np.int64), np.empty(0))
+    nothing = LexicalScores(np.empty(0, dtype=np.int64), np.empty(0), 0.0)
     monkeypatch.setattr(Library, "lexical", lambda *_: nothing)
     status, said = gate(tmp_path, data_dir, capsys, asked)
     assert status == 1 and "nDCG@10 changed by -" in said
@@ -94,3 +95,18 @@ def test_without_the_number_check_false_sentences_are_shown(tmp_path, data_dir, 
     monkeypatch.setattr(numbers, "problem", lambda *_: None)
     status, said = gate(tmp_path, data_dir, capsys, scripted)
     assert status == 1 and "false sentences shown changed by +" in said
+
+
+def test_the_verdicts_of_a_language_model_are_replayed_and_none_may_be_missing(tmp_path, data_dir, capsys):
+    """SmolLM2 gave them once; whoever changes the judge's prompt or the scripted cases records them again."""
+    recorded = Path(__file__).parents[1] / "eval" / "verdicts" / "smollm2.jsonl"
+    options = ["judges", "--data-dir", str(data_dir), "--json", str(tmp_path / "j.json")]
+    assert run([*options, "--verdicts", str(recorded)], print) == 0
+    lines = recorded.read_text("utf-8").splitlines()
+    (agreement,) = json.loads((tmp_path / "j.json").read_text("utf-8"))
+    supported = [json.loads(line)["supported"] for line in lines]
+    assert 0 < agreement["said_supported"] < 1 and {True, False} <= set(supported)
+    (tmp_path / "fewer.jsonl").write_text("\n".join(lines[1:]) + "\n", "utf-8")
+    with pytest.raises(UsageError, match="holds no verdict"):
+        run([*options, "--verdicts", str(tmp_path / "fewer.jsonl")], print)
+    capsys.readouterr()

@@ -304,3 +304,19 @@ def test_scores_word_by_word_are_those_of_one_query_and_follow_every_change(libr
     assert library.lexical(terms, 2.5).within([3, 5]).rows.tolist() == [3, 5]
     put(library, Paper("Another on coral", "Coral, coral and bleach."))
     assert library.lexical(terms, 2.5).best(20) == at_once() != before
+    writer = LibraryWriter(library)
+    with writer.transaction():
+        assert writer.remove(library.page(7, 1)[0].paper_id)
+    assert library.lexical(terms, 2.5).best(20) == at_once()
+
+
+def test_papers_longer_than_a_varint_of_one_byte_score_as_by_fts5(library):
+    lengths = (1, 126, 127, 128, 129, 16_383, 16_384, 20_000)
+    put(library, *(Paper(f"Paper {n}", "coral " + "reef " * n) for n in lengths))
+    expected = dict(
+        library.connection().execute(
+            "SELECT rowid, -bm25(papers_fts, 2.5, 1.0) FROM papers_fts WHERE papers_fts MATCH 'coral'"
+        )
+    )
+    assert dict(library.lexical(["coral"], 2.5).best(20)) == expected
+    assert len(expected) == len(lengths)

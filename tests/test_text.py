@@ -22,8 +22,10 @@ def test_words_are_folded_and_cut_at_punctuation(text, expected):
 
 def test_stems_are_those_of_sqlite():
     texts = (
-        "generalizations relational conditionally noises hopefulness studies caresses networks videos running"
-    )
+        "generalizations relational conditionally noises hopefulness studies caresses networks videos running "
+        "analogy analogies ontology ontologie biology cytology geologies assembly assemblies feasibly bubbly fly "
+        "as is 2s 10s possibly technological loglog sky "
+    ) + "x" * 70
     db = sqlite3.connect(":memory:")
     db.execute("CREATE VIRTUAL TABLE t USING fts5(x, tokenize='porter unicode61 remove_diacritics 2')")
     db.execute("CREATE VIRTUAL TABLE v USING fts5vocab(t, row)")

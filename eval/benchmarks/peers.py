@@ -5,10 +5,11 @@
 All run in one process by turns: every round ingests the same papers once with each, every question is asked of each,
 and the medians of the ratios are reported, so that a busy machine disturbs all alike. Each has the same embedding model
 loaded for itself, because a shared one would remember the questions that another has asked.
-LlamaIndex is `VectorStoreIndex.from_documents` with its default splitter, over its default store and over Chroma.
+LlamaIndex is `VectorStoreIndex.from_documents` with its default splitter, over its default store, in memory, and over
+`llama-index-vector-stores-chroma` with a Chroma collection on disk.
 
 What they do is not the same. Citewell writes a library and an index to disk, stores a vector of every sentence chunk
-beside that of the abstract, and ranks by words too. LlamaIndex keeps one vector an abstract, in memory.
+beside that of the abstract, and ranks by words too. LlamaIndex stores one vector an abstract.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,11 +29,11 @@ from citewell.corpus import read_corpus
 from citewell.embedding import Embedder, Passages
 from citewell.embedding.minilm import MiniLM
 from citewell.types import Entry, Paper
-from citewell_eval.systems.llama_parts import ChromaStore, SameEmbedding
+from citewell_eval.systems.llama_parts import SameEmbedding
 from embedding import BareSession, token_ids
-from llama_index.core import Document, StorageContext, VectorStoreIndex
+from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.node_parser import SentenceSplitter
-from llama_index.core.vector_stores.types import BasePydanticVectorStore
+from on_disk import ChromaOnDisk
 from questions import Asked, questions_about, spread
 from report import (
     Machine,
@@ -173,26 +174,24 @@ def citewell(embedder: Embedder, papers: Sequence[Paper]) -> Iterator[Search]:
 
 
 @contextmanager
-def llama_index(
-    store: Callable[[], BasePydanticVectorStore] | None, embedder: Embedder, papers: Sequence[Paper]
-) -> Iterator[Search]:
-    """Yields the retriever of a new index over a store, by default LlamaIndex's own."""
-    documents = [Document(text=paper.abstract, metadata={"title": paper.title}) for paper in papers]
-    context = StorageContext.from_defaults(vector_store=store()) if store else None
-    index = VectorStoreIndex.from_documents(
-        documents,
-        storage_context=context,
-        embed_model=SameEmbedding(embedder),
-        transformations=[SentenceSplitter()],
-    )
-    retriever = index.as_retriever(similarity_top_k=_FOUND)
-    yield lambda question: [str(found.node.metadata["title"]) for found in retriever.retrieve(question)]
+def llama_index(on_disk: bool, embedder: Embedder, papers: Sequence[Paper]) -> Iterator[Search]:
+    """Yields the retriever of a new index, over Chroma on disk or LlamaIndex's own store in memory."""
+    with tempfile.TemporaryDirectory() as folder, closing(ChromaOnDisk(Path(folder))) as chroma:
+        documents = [Document(text=paper.abstract, metadata={"title": paper.title}) for paper in papers]
+        index = VectorStoreIndex.from_documents(
+            documents,
+            storage_context=chroma.context() if on_disk else None,
+            embed_model=SameEmbedding(embedder),
+            transformations=[SentenceSplitter()],
+        )
+        retriever = index.as_retriever(similarity_top_k=_FOUND)
+        yield lambda question: [str(found.node.metadata["title"]) for found in retriever.retrieve(question)]
 
 
 BUILDERS: Mapping[str, Callable[[Embedder, Sequence[Paper]], AbstractContextManager[Search]]] = {
     CITEWELL: citewell,
-    "LlamaIndex, default store": partial(llama_index, None),
-    "LlamaIndex, Chroma": partial(llama_index, ChromaStore),
+    "LlamaIndex, default store": partial(llama_index, False),
+    "LlamaIndex, Chroma": partial(llama_index, True),
 }
 
 

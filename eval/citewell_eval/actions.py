@@ -142,9 +142,10 @@ def _compare(options: argparse.Namespace, notify: Notify) -> int:
             with progress_bar(system.name) as progress:
                 found += contend(assistant, [system], suite.cases, support, progress)
             system.close()
+            if options.json:  # the next may take hours
+                document = json.dumps(comparison_document(found), ensure_ascii=False, indent=1)
+                write_text(options.json, document + "\n")
     write(make_console(sys.stdout), table(found))
-    if options.json:
-        write_text(options.json, json.dumps(comparison_document(found), ensure_ascii=False, indent=1) + "\n")
     return 0
 
 

@@ -122,9 +122,10 @@ class RecordedJudge:
         try:
             return bool(self.verdicts[verdict_key(self.name, sentence, passages)].supported)
         except KeyError:
+            model = "local" if self.name.endswith("(local)") else self.name
             raise UsageError(
                 f"{self._path} holds no verdict on {sentence[:80]!r}. "
-                f"Record it: `citewell eval --judge {self.name} --record {self._path}`."
+                f"Record it: the same command with `--judge {model} --record {self._path}`."
             ) from None
 
 

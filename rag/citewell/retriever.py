@@ -10,7 +10,6 @@ the index altogether. A reranker, where one is set, orders the best of them anew
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,13 +22,11 @@ from citewell.embedding.base import with_title
 from citewell.errors import CollectionError, UsageError
 from citewell.index import Collection, Snapshot
 from citewell.library import Filters, Manifest, StoredPassages
+from citewell.library.lexical import LEAST_IDF
 from citewell.reranking import Reranker, open_reranker
 from citewell.settings import Settings
 from citewell.store import VectorIndex
-from citewell.text import STOPWORDS, stem, words
-
-_K1 = 1.2  # of SQLite's bm25(), which also lets no idf fall below the next
-_LEAST_IDF = 1e-6
+from citewell.text import STOPWORDS, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +125,7 @@ class HybridRetriever:
         known = known if allowed is None else known.intersection(allowed)
         rows = sorted({*self._dense_rows(query, snapshot, allowed), *(row for row, _ in lexical), *known})
         passages = self._passages(rows, snapshot.manifest)
-        found = self._fuse(query, rows, passages, dict(lexical), self._most(query, snapshot.manifest))
+        found = self._fuse(query, rows, passages, dict(lexical), words_found.most)
         candidates = keep(found, known, self._settings.similarity_top_k, limit)
         reranked = keep(self._reranked(query, found), known, self._settings.similarity_top_k, limit)
         searched = snapshot.manifest.papers if allowed is None else len(allowed)
@@ -177,14 +174,6 @@ class HybridRetriever:
             return self._collection.library.passages(rows, manifest)
         return self._collection.passages(manifest)
 
-    def _most(self, query: Query, manifest: Manifest) -> float:
-        """Returns the BM25 score that no paper can exceed: each word often in it, at its inverse frequency."""
-        roots = [stem(term) for term in query.terms]
-        held = self._collection.library.document_frequencies(list(dict.fromkeys(roots)))
-        papers = manifest.papers
-        odds = ((papers - held.get(root, 0) + 0.5) / (held.get(root, 0) + 0.5) for root in roots)
-        return (_K1 + 1) * sum(max(math.log(max(ratio, 1.0)), _LEAST_IDF) for ratio in odds)
-
     def _fuse(
         self,
         query: Query,
@@ -198,7 +187,7 @@ class HybridRetriever:
         settings = self._settings
         abstract, chunk = passages.cosines(query.vector, rows)
         bm25 = np.array([lexical.get(row, 0.0) for row in rows])
-        words_score = np.clip(bm25 / max(most, _LEAST_IDF), 0.0, 1.0)
+        words_score = np.clip(bm25 / max(most, LEAST_IDF), 0.0, 1.0)
         cosine = (1 - settings.chunk_weight) * abstract + settings.chunk_weight * chunk
         # A paper that has no vectors yet is judged by its words alone.
         dense = np.where(np.isnan(cosine), words_score, np.clip(cosine, 0.0, 1.0))

@@ -14,6 +14,9 @@ from functools import lru_cache
 import Stemmer
 
 _WORD = re.compile(r"[^\W_]+")
+_SHORTEST_STEMMED, _LONGEST_STEMMED = 3, 64  # bytes
+_LATE = re.compile(r"(log|bl)(?:y|i|ies|ied)$")
+_MEASURED = re.compile(r"[aeiou][^aeiou]|[^aeiou]y[^aeiouy]")  # Porter's m > 0: a vowel, then a consonant
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 # Function words and question words; they say how something is asked, not what is asked about.
@@ -60,8 +63,13 @@ def words(text: str) -> list[str]:
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """Returns the Porter stem of one folded word, as the lexical index stores it."""
+    if not _SHORTEST_STEMMED <= len(word.encode()) <= _LONGEST_STEMMED:
+        return word
     if not hasattr(_stemmers, "porter"):
         _stemmers.porter = Stemmer.Stemmer("porter")
+    # Two rules that Porter added after his paper, which FTS5 has and the library of stemmers has not.
+    if (late := _LATE.search(word)) and _MEASURED.search(word[: late.start()]):
+        word = word[: late.start()] + ("log" if late[1] == "log" else "ble")
     stemmed: str = _stemmers.porter.stemWord(word)
     return stemmed
 

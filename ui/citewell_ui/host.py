@@ -48,6 +48,7 @@ class Host:
             assistant = open_assistant()
             assistant.collection.warm()
             self._opened.set_result(assistant)
+            assistant.collection.library.read_ahead()
         except BaseException as error:  # raised to whoever asks
             self._opened.set_exception(error)
 

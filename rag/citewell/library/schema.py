@@ -6,6 +6,7 @@
 | aliases | the identity keys of a paper (arXiv id, DOI, own id, title) |
 | listings | every page and date a paper was listed on |
 | papers_fts | FTS5 over the search form of title and abstract; rowid is the paper's |
+| papers_vocabulary, papers_places | its words: in how many papers each stands, and where |
 | passages | the embedding cache: chunk offsets and vectors of a text under one embedder and chunker |
 | tombstones | papers removed, by revision, so that a vector generation can follow |
 | manifest | one row: versions, counters, what the vectors were made with |
@@ -15,6 +16,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -79,6 +82,9 @@ INSERT INTO manifest(one) VALUES (1);
 PRAGMA user_version = {SCHEMA_VERSION};
 """
 
+
+# Not in the file: older libraries lack it, and it holds nothing itself.
+_PLACES = "CREATE VIRTUAL TABLE temp.papers_places USING fts5vocab(main, papers_fts, instance)"
 
 _RESTORE = "Import a backup into another folder: `citewell import FILE --data-dir DIR`."
 _CURES = {
@@ -184,16 +190,28 @@ def _connect(path: Path, uri: str) -> Connection:
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA temp_store = MEMORY")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
             raise CollectionError(
                 f"The library {path} has schema {version}, this Citewell reads {SCHEMA_VERSION}. "
                 "Ingest the files again into a new data directory."
             )
+        connection.execute(_PLACES)
     except CollectionError:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[None]:
+    """Lets everything that is read meanwhile be of one revision."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _state(path: Path) -> tuple[int, int, bool]:

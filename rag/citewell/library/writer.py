@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -103,11 +104,21 @@ class LibraryWriter:
 
     def standing(self, papers: Sequence[Paper], before: Sequence[Paper] = ()) -> list[Paper]:
         """Returns the papers without repeats, as `put` sees them, of one met in this run or of one `before`."""
+        met = Counter(key for paper in (*before, *papers) for key in set(identity_keys(paper)))
+
+        def is_alone(paper: Paper) -> bool:
+            return all(met[key] == 1 and self._alias(key) is None for key in identity_keys(paper))
+
+        repeats = self._repeats([None if is_alone(paper) else paper for paper in (*before, *papers)])
+        return [paper for paper, repeat in zip(papers, repeats[len(before) :], strict=True) if not repeat]
+
+    def _repeats(self, papers: Sequence[Paper | None]) -> list[bool]:
+        """Returns which of the papers would be repeats, by putting them on trial."""
+        if not any(papers):
+            return [False] * len(papers)
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            for paper in before:
-                self.put(paper)
-            return [paper for paper in papers if self.put(paper).outcome != "duplicate"]
+            return [paper is not None and self.put(paper).outcome == "duplicate" for paper in papers]
         finally:
             self._roll_back()
 
