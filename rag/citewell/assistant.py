@@ -19,7 +19,7 @@ from citewell.answering import again, compose, understand, write
 from citewell.author import Author, Stop, Written
 from citewell.embedding.base import Embedder, TokenEmbedder
 from citewell.errors import NoCollectionError, UsageError
-from citewell.evidence import gather
+from citewell.evidence import gather, reread
 from citewell.index import Collection, Progress, SilentProgress
 from citewell.inputs import Inputs
 from citewell.library import Filters
@@ -196,6 +196,8 @@ class Assistant:
         evidence = gather(asked, retrieval, self.collection.library, self.settings.similarity_top_k)
         yield Retrieved(alone.text, tuple(self._results(retrieval, self.settings.similarity_top_k)))
         ruling = gate.judge(asked, retrieval, evidence, self.token_embedder(), self.settings.gate_threshold)
+        if ruling.refusal is None:
+            evidence = reread(asked, retrieval, evidence, self.collection.library)
         clock.lap("gate")
         turn = Turn(question, alone, asked, retrieval, evidence, ruling, author, clock)
         turn.note(recorder)
@@ -356,7 +358,7 @@ class Assistant:
         return retrieval
 
     def _results(self, retrieval: Retrieval, k: int) -> list[SearchResult]:
-        best: Sequence[Candidate] = retrieval.candidates[:k]
+        best: Sequence[Candidate] = retrieval.in_order().candidates[:k]
         papers = self.collection.library.papers([candidate.row for candidate in best])
         known = [candidate for candidate in best if candidate.row in papers]
         return [

@@ -35,6 +35,7 @@ from citewell.index import Collection, Progress
 from citewell.library import Manifest
 from citewell.llm import load_llm
 from citewell.llm.reaching import reach
+from citewell.reranking import open_reranker
 from citewell.served import collection_of
 from citewell.settings import Settings, load_settings
 from citewell.store import PaperVectors
@@ -112,6 +113,8 @@ def examine(
         finally:
             collection.close()
     models = [check_model(settings.embedding), check_language_model(settings)]
+    if settings.reranker:
+        models.append(check_reranker(settings.reranker))
     setup = [check_python(), check_packages(), *models]
     if network and settings.llm not in (QUOTES, LOCAL) and models[1].verdict == "ok":
         setup.append(check_endpoint(settings))
@@ -188,6 +191,16 @@ def check_model(spec: str) -> Check:
         return Check(name, "fail", detail, "Run `make setup` to install onnxruntime again.", is_setup=True)
     detail = f"{embedder.name}, {embedder.dim} dimensions, sha256 {MODEL_SHA256[:12]}… verified"
     return Check(name, "ok", detail, is_setup=True)
+
+
+def check_reranker(spec: str) -> Check:
+    """Returns whether there is such a reranker; it is not called, which may have to download it."""
+    name = "reranker"
+    try:
+        reranker = open_reranker(spec)
+    except CitewellError as error:
+        return Check(name, "fail", str(error), "Mend it, or do without: unset CITEWELL_RERANKER.", True)
+    return Check(name, "ok", f"{reranker.name} is known; it was not called", is_setup=True)
 
 
 def check_language_model(settings: Settings) -> Check:

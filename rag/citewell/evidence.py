@@ -145,6 +145,14 @@ def gather(question: Question, retrieval: Retrieval, library: Library, top_k: in
     return score(question, evidence)
 
 
+def reread(question: Question, retrieval: Retrieval, evidence: Evidence, library: Library) -> Evidence:
+    """Returns the evidence in the order of the reranker; the same where there is none."""
+    if not retrieval.reranked:
+        return evidence
+    found = gather(question, retrieval.in_order(), library, len(evidence.papers))
+    return found if found.sentences else evidence
+
+
 def score(question: Question, evidence: Evidence) -> Evidence:
     """Returns the evidence with the score of every sentence set."""
     if not evidence.sentences:

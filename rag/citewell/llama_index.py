@@ -126,7 +126,9 @@ class CitewellRetriever(BaseRetriever):
                 f"The collection at {settings.data_dir} is empty. Fill it with `citewell ingest FILES`."
             )
         read = max(self._similarity_top_k, settings.similarity_top_k)
-        evidence = gather(analyse(retrieval.query.text), retrieval, self._assistant.collection.library, read)
+        evidence = gather(
+            analyse(retrieval.query.text), retrieval.in_order(), self._assistant.collection.library, read
+        )
         return _best_chunks(evidence, self._similarity_top_k)
 
 

@@ -5,23 +5,25 @@ are then computed exactly from the library's vectors, so an approximate index ca
 misjudge one. The cosine is added to BM25 as a share of the most that any paper could reach with these words: where the
 best paper holds few of them, words tell little, and the share is small for all. On the development sets and SciFact
 this beats min-max normalisation, on Cranfield it is as good (docs/decisions/0017). Filters that leave few papers skip
-the index altogether.
+the index altogether. A reranker, where one is set, orders the best of them anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from citewell.corpus.clean import search_form
+from citewell.embedding.base import with_title
 from citewell.errors import CollectionError, UsageError
 from citewell.index import Collection, Snapshot
 from citewell.library import Filters, Manifest, StoredPassages
 from citewell.library.lexical import LEAST_IDF
+from citewell.reranking import Reranker, open_reranker
 from citewell.settings import Settings
 from citewell.store import VectorIndex
 from citewell.text import STOPWORDS, words
@@ -59,7 +61,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """Candidates, best first, the vectors they were scored by, and how many papers were searched and matched."""
+    """Candidates, best first, the vectors they were scored by, and how many papers were searched and matched.
+
+    `candidates` are in the order of their fused scores, which the gate judges by; `reranked` are the same in the order
+    of a reranker, in which they are shown and read. It is empty where there is none.
+    """
 
     query: Query
     candidates: tuple[Candidate, ...]
@@ -67,14 +73,31 @@ class Retrieval:
     searched: int
     matched: int
     snapshot: Snapshot
+    reranked: tuple[Candidate, ...] = ()
+
+    def in_order(self) -> Retrieval:
+        """Returns this with its candidates in the order in which they are shown and read."""
+        return replace(self, candidates=self.reranked, reranked=()) if self.reranked else self
 
 
 class HybridRetriever:
-    """Finds papers for a question in one collection."""
+    """Finds papers for a question in one collection.
 
-    def __init__(self, collection: Collection, settings: Settings) -> None:
+    Args:
+        collection: where it looks.
+        settings: how much it looks at, and how scores are fused.
+        reranker: a model to use instead of the one that the settings name, if they name one.
+
+    Raises:
+        MissingExtraError: the reranker that is named needs a package that is not installed.
+        UsageError: there is no such reranker.
+    """
+
+    def __init__(self, collection: Collection, settings: Settings, reranker: Reranker | None = None) -> None:
         self._collection = collection
         self._settings = settings
+        named = settings.reranker
+        self._reranker = reranker if reranker is not None or not named else open_reranker(named)
 
     def retrieve(
         self, question: str, filters: Filters | None = None, carried: Sequence[str] = ()
@@ -86,6 +109,7 @@ class HybridRetriever:
 
         Raises:
             UsageError: the question is empty or too long.
+            ModelError: a model cannot be loaded or reached.
         """
         filters = filters or Filters()
         question = check_question(question, self._settings.max_question_chars)
@@ -103,9 +127,10 @@ class HybridRetriever:
         passages = self._passages(rows, snapshot.manifest)
         found = self._fuse(query, rows, passages, dict(lexical), words_found.most)
         candidates = keep(found, known, self._settings.similarity_top_k, limit)
+        reranked = keep(self._reranked(query, found), known, self._settings.similarity_top_k, limit)
         searched = snapshot.manifest.papers if allowed is None else len(allowed)
         matched = min(len(words_found.rows), searched)
-        return Retrieval(query, tuple(candidates), passages, searched, matched, snapshot)
+        return Retrieval(query, tuple(candidates), passages, searched, matched, snapshot, tuple(reranked))
 
     def _query(self, question: str, snapshot: Snapshot) -> Query:
         everything = words(search_form(question))
@@ -175,13 +200,36 @@ class HybridRetriever:
         ]
         return sorted(found, key=_place)
 
+    def _reranked(self, query: Query, found: Sequence[Candidate]) -> list[Candidate]:
+        """Returns the candidates in the reranker's order, none where there is no reranker."""
+        if self._reranker is None:
+            return []
+        papers = self._collection.library.papers(
+            [candidate.row for candidate in found[: self._settings.rerank_candidates]]
+        )
+        read = [candidate for candidate in found if candidate.row in papers]  # others were removed meanwhile
+        texts = [with_title(papers[one.row].title, papers[one.row].abstract) for one in read]
+        left = found[self._settings.rerank_candidates :]
+        return [*reorder(read, self._reranker.scores(query.text, texts)), *left]
+
+
+def reorder(candidates: Sequence[Candidate], scores: NDArray[np.floating]) -> list[Candidate]:
+    """Returns the candidates, given best first, in the order of `scores`; equals stay as they were.
+
+    The fused scores stay where they are: the first paper gets the highest, the second the next. So a list that is
+    sorted by score keeps this order, and what was fitted on scores by place still meets the scores it knows.
+    """
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    return [replace(candidates[i], score=place.score) for i, place in zip(order, candidates, strict=True)]
+
 
 def keep(found: Sequence[Candidate], carried: Set[int], top_k: int, limit: int) -> list[Candidate]:
     """Returns the first `limit` candidates, best first, but with the rows `carried` forward among the first `top_k`."""
     lifted = [candidate for candidate in found if candidate.row in carried][:top_k]
     others = [candidate for candidate in found if candidate not in lifted]
     room = top_k - len(lifted)
-    return [*sorted([*others[:room], *lifted], key=_place), *others[room : limit - len(lifted)]]
+    first = {candidate.row for candidate in (*others[:room], *lifted)}
+    return [*(one for one in found if one.row in first), *others[room : limit - len(lifted)]]
 
 
 def _place(candidate: Candidate) -> tuple[float, str]:

@@ -26,7 +26,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
 
     data_dir: Path = Field(Path("data"), description="folder of the library and the vector store")
-    embedding: str = Field("minilm", description="embedding model: minilm, openai:MODEL or llama_index:PATH")
+    embedding: str = Field(
+        "minilm",
+        description="embedding model: minilm, openai:MODEL, fastembed:MODEL, fastembed:/FOLDER or "
+        "llama_index:MODULE:CLASS",
+    )
     ray: str | None = Field(
         None, description="Ray cluster that embeds papers: local, auto or an address such as ray://head:10001"
     )
@@ -80,6 +84,12 @@ class Settings(BaseSettings):
     title_weight: Annotated[float, Field(gt=0)] = Field(2.5, description="BM25 weight of a title match")
     exact_limit: Count = Field(
         5_000, description="filters that leave at most this many papers are searched exactly"
+    )
+    reranker: str | None = Field(
+        None, description="cross-encoder that reorders what was found: fastembed:MODEL or fastembed:/FOLDER"
+    )
+    rerank_candidates: Annotated[int, Field(ge=1, le=200)] = Field(
+        30, description="best papers that the reranker reads for a question"
     )
 
     chunk_index_limit: Annotated[int, Field(ge=0)] = Field(

@@ -37,7 +37,7 @@ QUOTES = "quotes"
 # Settings that an answer depends on.
 _SHAPING = {
     "similarity_top_k", "candidates", "dense_weight", "chunk_weight", "title_weight", "gate_threshold",
-    "max_sentences", "verify", "max_answer_tokens", "source_tokens",
+    "max_sentences", "verify", "max_answer_tokens", "source_tokens", "reranker", "rerank_candidates",
 }  # fmt: skip
 
 
@@ -124,7 +124,7 @@ class Turn:
         """Records what was found and decided before anything is written."""
         recorder.record("standalone_question", self.alone.text)
         recorder.record("collection", self.retrieval.snapshot.manifest.digest)
-        recorder.record("candidates", self.retrieval.candidates)
+        recorder.record("candidates", self.retrieval.in_order().candidates)
         recorder.record("ruling", self.ruling)
         prompts = [] if self.author is None else [load_prompt(name) for name in PROMPTS]
         recorder.record(

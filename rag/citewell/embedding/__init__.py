@@ -1,4 +1,4 @@
-"""Embedders: the packaged model, any OpenAI-compatible endpoint, any LlamaIndex embedding.
+"""Embedders: the packaged model, any OpenAI-compatible endpoint, models that fastembed runs, any LlamaIndex embedding.
 
 Importing this package imports none of them; `open_embedder` imports the one it opens.
 """
@@ -12,19 +12,21 @@ from citewell.errors import UsageError
 
 __all__ = ["Embedder", "PaperVectors", "Passages", "open_embedder"]
 
-_FORMS = "Use minilm, openai:MODEL or llama_index:MODULE:CLASS."
+_FORMS = "Use minilm, openai:MODEL, fastembed:MODEL or llama_index:MODULE:CLASS."
 
 
 def open_embedder(spec: str, threads: int | None = None) -> Embedder:
     """Return the embedder that a setting names.
 
     Args:
-        spec: `minilm`, `openai:MODEL` such as `openai:text-embedding-3-small`, or
+        spec: `minilm`, `openai:MODEL` such as `openai:text-embedding-3-small`,
+            `fastembed:MODEL` such as `fastembed:BAAI/bge-small-en-v1.5` or `fastembed:/models/bge`, or
             `llama_index:MODULE:CLASS`, where CLASS is called without arguments and returns a
             LlamaIndex `BaseEmbedding`.
-        threads: How many papers `minilm` embeds at a time; by default as many as there are CPUs.
+        threads: How many texts a model of this machine embeds at a time; by default as many as there are CPUs.
 
     Raises:
+        MissingExtraError: A fastembed model is named, and fastembed is not installed.
         UsageError: The spec is none of these, or names something that cannot be imported or called.
     """
     kind, _, rest = spec.partition(":")
@@ -36,6 +38,10 @@ def open_embedder(spec: str, threads: int | None = None) -> Embedder:
         from citewell.embedding.openai import OpenAIEmbedder
 
         return OpenAIEmbedder(rest)
+    if kind == "fastembed" and rest:
+        from citewell.embedding.fastembed import FastEmbedder
+
+        return FastEmbedder(rest, threads)
     if kind == "llama_index" and rest.count(":") == 1:
         return _open_llama_index(*rest.split(":"))
     raise UsageError(f"Unknown embedder {spec!r}. {_FORMS}")

@@ -8,7 +8,6 @@ and a vector never depends on what else was in the batch.
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from citewell.embedding.base import (
     TokenVectors,
     title_sentence,
     unit_rows,
+    usable_cpus,
     well_formed,
 )
 from citewell.errors import ModelError
@@ -63,7 +63,7 @@ class MiniLM:
     fingerprint = f"{name}:{MODEL_SHA256[:12]}:{TOKENIZER_SHA256[:12]}:{_POOLING_VERSION}"
 
     def __init__(self, threads: int | None = None) -> None:
-        self._threads = threads or _usable_cpus()
+        self._threads = threads or usable_cpus()
         # A question is embedded as a whole and token by token, and the sentences of an answer share their evidence.
         self._read = lru_cache(maxsize=512)(self._read_short)
 
@@ -274,9 +274,3 @@ def _verified(package: str, inside: str, sha256: str) -> bytes:
     if digest != sha256:
         raise ModelError(f"Wrong embedding model {path}: sha256 is {digest}, not {sha256}. {cure}")
     return content
-
-
-def _usable_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -27,8 +27,8 @@ Fact = Literal[
 
 # What can change an answer, beside Citewell and Python.
 _PACKAGES = (
-    "chromadb", "numpy", "onnxruntime", "openai", "pydantic", "pystemmer", "rapidfuzz", "sentencex", "tiktoken",
-    "tokenizers", "xllamacpp",
+    "chromadb", "fastembed", "numpy", "onnxruntime", "openai", "pydantic", "pystemmer", "rapidfuzz", "sentencex",
+    "tiktoken", "tokenizers", "xllamacpp",
 )  # fmt: skip
 
 # Where things are on this machine, and what opens them: nothing that shapes an answer, and partly secret.
