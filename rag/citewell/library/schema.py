@@ -206,12 +206,16 @@ def _connect(path: Path, uri: str) -> Connection:
 
 @contextmanager
 def snapshot(connection: Connection) -> Iterator[None]:
-    """Lets everything that is read meanwhile be of one revision."""
+    """Lets everything that is read meanwhile be of one revision; inside a transaction it is so already."""
+    if connection.in_transaction:
+        yield
+        return
     connection.execute("BEGIN")
     try:
         yield
     finally:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # damage can end it
+            connection.execute("COMMIT")
 
 
 def _state(path: Path) -> tuple[int, int, bool]:
