@@ -15,10 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from chroma_process import STRANGE, ChromaProcess, proxy
+from chromadb.api.models.Collection import Collection as ChromaCollection
 from citewell import Assistant, Listing, Paper
+from citewell.chroma_generation import _TRIES
 from citewell.chroma_server import LEASE_SECONDS, ChromaServer, Lease
 from citewell.doctor import check_collection, check_server
 from citewell.errors import ChromaServerError, CitewellError, CollectionBusyError, CollectionError, UsageError
@@ -185,6 +188,21 @@ def test_what_a_killed_writer_left_is_swept(machines: Machines, monkeypatch: pyt
     assert writer.ids(20)[0] == "p20"  # it lost nothing, and publishes with its next question
     assert other.ids(20)[0] == "p20" and other.ids(2, version=3)[0] == "p2"
     assert contents(other) == contents(writer)
+
+
+def test_a_reply_that_comes_late_does_not_end_a_publication(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upsert, late = ChromaCollection.upsert, [httpx.ReadTimeout("late")] * (_TRIES - 1)
+
+    def answer_late(*given: Any, **named: Any) -> None:
+        upsert(*given, **named)
+        if late:
+            raise late.pop()
+
+    monkeypatch.setattr(ChromaCollection, "upsert", answer_late)
+    machines("a").add_all(*PAPERS[:9])
+    assert not late and machines("b").ids(4)[0] == "p4"
 
 
 def test_a_server_that_dies_during_ingest_and_questions_costs_nothing(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,6 @@ from citewell.settings import ENV_PREFIX, Settings
 
 ROOT = Path(citewell.__file__).parents[2]
 FOLDER = ROOT / "deploy"
-NO_SETTING = {"CITEWELL_HOST"}  # the proxy's and the compose file's
 
 
 @pytest.fixture
@@ -36,7 +37,11 @@ def test_the_parts_of_the_compose_file_fit_together(compose: dict[str, Any]) -> 
         volumes |= {source for source, colon, _ in mounted if colon and not source.startswith((".", "/"))}
     assert volumes == compose["volumes"].keys()
     assert "ports" not in services["chroma"], "Chroma has no password of its own"
-    assert all(":" not in volume for volume in services["chat"]["volumes"]), "each replica needs its own"
+    own, *shared = services["chat"]["volumes"]
+    assert ":" not in own, "each replica needs its own library"
+    assert shared == [f"conversations:{own}/chat"], "another replica goes on when one is gone"
+    made = (FOLDER / "Dockerfile").read_text()
+    assert f"--owner=citewell {own} {own}/chat" in made, "a volume is root's where the image has no folder"
     context = FOLDER / services["chat"]["build"]["context"]
     assert (context / services["chat"]["build"]["dockerfile"]).is_file()
     assert (FOLDER / "Caddyfile").is_file()
@@ -55,11 +60,32 @@ def test_citewell_takes_the_settings_and_options_of_the_compose_file(compose: di
 def test_the_proxy_asks_every_replica_at_its_port_and_buffers_nothing(compose: dict[str, Any]) -> None:
     text = (FOLDER / "Caddyfile").read_text()
     assert text.count("{") == text.count("}")
-    assert "name chat" in text and "chat" in compose["services"]
-    assert re.search(r"port 7860\b", text) and "flush_interval -1" in text and "lb_policy cookie" in text
+    assert "name {$CHAT_HOST:chat}" in text and "chat" in compose["services"]
+    assert "port {$CHAT_PORT:7860}" in text and "{$PUBLIC_HOST:localhost} {" in text
+    assert "PUBLIC_HOST" in compose["services"]["proxy"]["environment"]
+    assert (
+        text.count("import replicas") == text.count("lb_policy cookie") == 2 and "flush_interval -1" in text
+    )
+
+
+def test_a_replica_that_is_gone_is_told_in_json_that_the_page_can_show() -> None:
+    told = re.search(r"respond `(.*)`", (FOLDER / "Caddyfile").read_text())
+    assert told is not None and json.loads(told[1]).keys() == {"error"}
+
+
+def test_the_image_is_built_from_what_it_needs_and_from_nothing_private() -> None:
+    lines = (FOLDER / "Dockerfile.dockerignore").read_text().splitlines()
+    taken = {line[1:] for line in lines if line.startswith("!")}
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = build["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {
+        "pyproject.toml", "requirements", build["project"]["readme"], *build["project"]["license-files"],
+        *(path.partition("/")[0] for path in wheel["only-include"]),
+    }  # fmt: skip
+    assert "*" in lines and taken == needed
 
 
 @pytest.mark.parametrize("path", ["docs/deployment.md", "deploy/compose.yaml", "deploy/Caddyfile"])
 def test_every_variable_named_is_a_setting(path: str) -> None:
     named = set(re.findall(r"CITEWELL_[A-Z_]+", (ROOT / path).read_text()))
-    assert named - {ENV_PREFIX + name.upper() for name in Settings.model_fields} <= NO_SETTING
+    assert named <= {ENV_PREFIX + name.upper() for name in Settings.model_fields}

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from citewell.errors import CollectionError, UsageError
-from citewell_ui.limits import MAX_BODY_BYTES, PASSWORDS_A_MINUTE, Limiter
+from citewell_ui.limits import MAX_BODY_BYTES, PASSWORDS_A_MINUTE, Limiter, of_caller
 from citewell_ui.security import OWNER_COOKIE, Access, Guard, caller_of, explain, owner_of
 from citewell_ui.sessions import Sessions
 from starlette.applications import Starlette
@@ -388,6 +388,41 @@ async def test_passwords_cannot_be_tried_for_long() -> None:
         assert tries == [401] * PASSWORDS_A_MINUTE + [429] * 5
         late = await thief.get("/config", headers={"authorization": f"Bearer {PASSWORD}"})
     assert late.status_code == 429
+
+
+async def test_behind_a_proxy_a_stranger_who_guesses_keeps_nobody_else_waiting() -> None:
+    right = {"authorization": f"Bearer {PASSWORD}"}
+
+    async def status(web: httpx.AsyncClient, caller: str, **headers: str) -> int:
+        given = {"x-forwarded-for": caller, "authorization": "Bearer wrong", **headers}
+        return (await web.get("/config", headers=given)).status_code
+
+    async with client(Access(password=PASSWORD, behind_proxy=True)) as web:
+        made_up = [await status(web, f"203.0.113.{n}, 198.51.100.7") for n in range(PASSWORDS_A_MINUTE + 1)]
+        assert made_up == [401] * PASSWORDS_A_MINUTE + [429]
+        assert await status(web, "198.51.100.7", **right) == 429
+        assert await status(web, "198.51.100.8", **right) == 200
+        answer = await web.get("/config", headers={"x-forwarded-for": "198.51.100.8", **right})
+        assert "x-forwarded-for" not in answer.json()["headers"]
+    async with client(Access(password=PASSWORD)) as web:  # without the option anybody could make addresses up
+        tries = [await status(web, f"203.0.113.{n}") for n in range(PASSWORDS_A_MINUTE + 1)]
+        assert tries[-1] == 429
+
+
+@pytest.mark.parametrize(
+    "named, caller",
+    [
+        ([], "10.0.0.1"),
+        ([b""], "10.0.0.1"),
+        ([b"unknown"], "10.0.0.1"),
+        ([b"192.0.2.1"], "192.0.2.1"),
+        ([b"192.0.2.9, 192.0.2.1"], "192.0.2.1"),
+        ([b"192.0.2.9", b"2001:DB8::1"], "2001:db8::1"),
+    ],
+)
+def test_the_caller_is_whom_the_proxy_names_last(named: list[bytes], caller: str) -> None:
+    scope = {"client": ("10.0.0.1", 4), "headers": [(b"x-forwarded-for", value) for value in named]}
+    assert of_caller(scope)["client"][0] == caller
 
 
 # --- errors ----------------------------------------------------------------------------------------------

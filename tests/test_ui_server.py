@@ -199,6 +199,7 @@ def test_the_options_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
         "port": 80,
         "password_file": None,
         "names": ["n"],
+        "behind_proxy": False,
         "browser": False,
         "llm": None,
         "verify": None,

@@ -27,6 +27,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help="answer under this name too"
     )
+    group.add_argument(
+        "--behind-proxy",
+        action="store_true",
+        help="a proxy says who calls, in X-Forwarded-For; only where nobody else reaches the server",
+    )
     group.add_argument("--no-browser", action="store_true", help="only print the address")
 
 
@@ -53,6 +58,7 @@ def chat(options: argparse.Namespace, notify: Callable[[str], None]) -> int:
         port=options.port,
         password_file=options.password_file,
         names=options.allow_host,
+        behind_proxy=options.behind_proxy,
         browser=not options.no_browser,
         **named,
     )

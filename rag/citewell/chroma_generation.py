@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 _REMOVED = "removed"
 _PARTS = (ABSTRACTS, CHUNKS, _REMOVED)
 _PULLED = 200  # records in one reply
-_ADDED = 1_000  # vectors in one request
+_ADDED = 500  # vectors in one request
+_TRIES = 5  # of one request to add
 _NAMED = 5_000  # ids in one reply
 _DELETED = 500
 _TRIVIAL: dict[str, Any] = {"space": "cosine"}
@@ -205,10 +206,20 @@ class ServedGeneration(VectorIndex):
         for start in range(0, len(names), _ADDED):
             end = start + _ADDED
             found: Any = None if metadata is None else list(metadata[start:end])
-            with self._server.wire.told():
-                self._part(part).upsert(
-                    ids=list(names[start:end]), embeddings=vectors[start:end], metadatas=found
-                )
+            self._put(part, list(names[start:end]), vectors[start:end], found)
+
+    def _put(self, part: str, names: list[str], vectors: NDArray[np.float32], metadata: Any) -> None:  # noqa: ANN401
+        """Adds records with one request, again if it takes too long: a publication without it would begin anew."""
+        from citewell.chroma_wire import SlowServerError
+
+        for left in reversed(range(_TRIES)):
+            try:
+                with self._server.wire.told():
+                    self._part(part).upsert(ids=names, embeddings=vectors, metadatas=metadata)
+                return
+            except SlowServerError:
+                if not left:
+                    raise
 
     def _delete(self, part: str, names: Sequence[str]) -> None:
         for start in range(0, len(names), _DELETED):

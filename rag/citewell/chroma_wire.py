@@ -31,6 +31,10 @@ class ExistsOnServerError(ChromaServerError):
     """The server holds a collection of this name already."""
 
 
+class SlowServerError(ChromaServerError):
+    """The server did not answer in time; what it was asked to do may still be done."""
+
+
 class _ForeignReplyError(Exception):
     """A reply that no Chroma server gives; the text says what it was."""
 
@@ -84,6 +88,7 @@ class Wire:
         Raises:
             MissingOnServerError: the server does not hold what was asked for.
             ExistsOnServerError: it holds one of this name already.
+            SlowServerError: it is there and does not answer in time.
             ChromaServerError: anything else.
         """
         try:
@@ -96,8 +101,11 @@ class Wire:
             kind = ExistsOnServerError if "already exists" in str(error) else ChromaServerError
             raise kind(self._line(f"answers: {_first_line(error)}")) from error
         except httpx.TimeoutException as error:
-            waited = CONNECT_SECONDS if isinstance(error, httpx.ConnectTimeout) else self._timeout
-            raise ChromaServerError(
+            absent = isinstance(error, httpx.ConnectTimeout)
+            waited, kind = (
+                (CONNECT_SECONDS, ChromaServerError) if absent else (self._timeout, SlowServerError)
+            )
+            raise kind(
                 self._line(
                     f"does not answer within {min(waited, self._timeout):g} s. Is it running, and reachable?"
                 )

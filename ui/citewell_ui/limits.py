@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+
+from starlette.types import Scope
 
 MAX_BODY_BYTES = (
     256 * 2**10
@@ -51,3 +54,16 @@ class Limiter:
     def _refilled(self, key: str) -> float:
         tokens, since = self._buckets.get(key, (float(self._most), self._clock()))
         return min(self._most, tokens + (self._clock() - since) * self._most / 60)
+
+
+def of_caller(scope: Scope) -> Scope:
+    """Returns a request as of the caller that the proxy in front names: the last address of X-Forwarded-For.
+
+    The addresses before it are what the caller itself sent. Without an address the request is the proxy's own.
+    """
+    named = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    address = named[-1].decode("latin-1").rpartition(",")[2].strip() if named else ""
+    try:
+        return {**scope, "client": (str(ipaddress.ip_address(address)), 0)}
+    except ValueError:
+        return scope

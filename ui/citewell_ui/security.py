@@ -29,7 +29,14 @@ from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from citewell_ui.host import LOOPBACK
-from citewell_ui.limits import EVENTS_A_MINUTE, MAX_BODY_BYTES, MAX_UPLOAD_BYTES, PASSWORDS_A_MINUTE, Limiter
+from citewell_ui.limits import (
+    EVENTS_A_MINUTE,
+    MAX_BODY_BYTES,
+    MAX_UPLOAD_BYTES,
+    PASSWORDS_A_MINUTE,
+    Limiter,
+    of_caller,
+)
 from citewell_ui.observed import REQUEST_ID, is_scrape_from_here, with_request_id
 from citewell_ui.sessions import Sessions
 
@@ -78,11 +85,13 @@ class Access:
         names: the Host names that are answered, in lower case.
         addresses: whether a Host that is an IP address is answered, which no other site's name can stand for.
         password: what must be given, where there is one.
+        behind_proxy: whether the address of a caller is the one that the proxy in front names.
     """
 
     names: frozenset[str] = LOOPBACK
     addresses: bool = False
     password: str | None = None
+    behind_proxy: bool = False
 
     def answers(self, host: str) -> bool:
         """Returns whether a Host header is one of this server's, and not a name that was bent to its address."""
@@ -163,10 +172,13 @@ class Guard:
         if scope["type"] != "http":  # nothing of the page is a web socket
             return await send({"type": "websocket.close", "code": 1008})
         scope, request_id = with_request_id(scope)
+        trusted = is_scrape_from_here(scope)
+        if self._access.behind_proxy:
+            scope = of_caller(scope)
         request = Request(_without_forwarding(scope), receive)
         reply = _Reply(request, send, self._sessions, request_id)
         try:
-            self._check(request, is_scrape_from_here(scope))
+            self._check(request, trusted)
             if _from_elsewhere(request):
                 query = html.escape(f"&{request.url.query}") if request.url.query else ""
                 return await HTMLResponse(_RELOAD.format(query=query))(scope, receive, reply)

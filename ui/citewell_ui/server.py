@@ -14,6 +14,7 @@ import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -69,6 +70,7 @@ def run(
     port: int | None = None,
     password_file: Path | None = None,
     names: Sequence[str] = (),
+    behind_proxy: bool = False,
     browser: bool = True,
     **settings: str | None,
 ) -> int:
@@ -82,13 +84,14 @@ def run(
         port: the port; by default 7860, or the next one that is free.
         password_file: a file that holds the password; needed where other machines reach the server.
         names: Host names that are answered too, such as that of a proxy in front.
+        behind_proxy: whether callers are those that the proxy in front names.
         browser: whether the person's browser is opened.
         settings: values for `Settings`, such as `llm`.
 
     Raises:
         CitewellError: the options do not fit, the port is taken, or the collection cannot be opened.
     """
-    access = _access(address, names, password_file)
+    access = replace(_access(address, names, password_file), behind_proxy=behind_proxy)
     chosen = load_settings({"data_dir": data_dir, **settings})
     if corpus:
         discover(list(corpus))  # a mistyped path is told before the page is opened
