@@ -207,14 +207,13 @@ def _connect(path: Path, uri: str) -> Connection:
 @contextmanager
 def snapshot(connection: Connection) -> Iterator[None]:
     """Lets everything that is read meanwhile be of one revision; inside a transaction it is so already."""
-    if connection.in_transaction:
-        yield
-        return
-    connection.execute("BEGIN")
+    begun = not connection.in_transaction
+    if begun:
+        connection.execute("BEGIN")
     try:
         yield
     finally:
-        if connection.in_transaction:  # damage can end it
+        if begun and connection.in_transaction:  # damage can end it
             connection.execute("COMMIT")
 
 
