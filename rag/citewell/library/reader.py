@@ -293,8 +293,9 @@ class Library:
     def matching(self, filters: Filters) -> list[int]:
         """Returns the rows that a filter leaves, in order."""
         condition, parameters = to_sql(filters)
-        query = f"SELECT row FROM papers WHERE {condition} ORDER BY row"
-        return [row for (row,) in self.connection().execute(query, parameters)]
+        # Sorted here: SQLite would read all papers in order rather than the rows in an index.
+        query = f"SELECT row FROM papers WHERE {condition}"
+        return sorted(row for (row,) in self.connection().execute(query, parameters).fetchall())
 
     def lexical(self, terms: Sequence[str], title_weight: float) -> LexicalScores:
         """Returns the papers with any of the words and their BM25 scores."""
