@@ -71,8 +71,8 @@ class View:
 
     @cached_property
     def chunk(self) -> Scores:
-        """The best cosine of each paper's passages."""
-        return self.shared.judged.best_chunk(self.passages)
+        """The best cosine of each paper's vectors, the abstract's among them, as the library takes it."""
+        return np.maximum(self.shared.judged.best_chunk(self.passages), self.abstract)
 
     @cached_property
     def bm25(self) -> Scores:
@@ -120,8 +120,9 @@ class View:
     def seen_from(self, vector: NDArray[np.float32]) -> Scores:
         """Returns the fused score with another vector of the question."""
         judged = self.shared.judged
-        chunk = judged.best_chunk(judged.chunks @ vector)
-        return self.fused(self.dense((judged.abstracts @ vector).astype(float), chunk), self.bm25)
+        abstract = (judged.abstracts @ vector).astype(float)
+        chunk = np.maximum(judged.best_chunk(judged.chunks @ vector), abstract)
+        return self.fused(self.dense(abstract, chunk), self.bm25)
 
 
 class Variant(NamedTuple):
@@ -314,7 +315,8 @@ def centred(view: View, share: float) -> Scores:
     """A share of the cosines taken from the mean of all papers, which takes out what all have in common."""
     judged, (abstracts, chunks) = view.shared.judged, view.shared.centred
     vector = unit_rows((view.question.vector - view.shared.mean)[None, :])[0]
-    far = view.dense((abstracts @ vector).astype(float), judged.best_chunk(chunks @ vector))
+    abstract = (abstracts @ vector).astype(float)
+    far = view.dense(abstract, np.maximum(judged.best_chunk(chunks @ vector), abstract))
     return view.fused((1 - share) * view.dense(view.abstract, view.chunk) + share * far, view.bm25)
 
 
@@ -364,7 +366,7 @@ def variants() -> list[Variant]:
     add("idf held in title", coverage, in_title)
     add("rarest word", rarest, {str(w): {"weight": w} for w in (0.02, 0.05, 0.1)})
     add("BM25 · idf", rare_first, {str(w): {"share": w} for w in (0.5, 1.0)})
-    add("mean of chunks", best_chunks, {f"best {n}": {"count": n} for n in (2, 3)})
+    add("mean of chunks", best_chunks, {f"best {n}": {"count": n} for n in (1, 2, 3)})
     add("softmax of chunks", soft_chunks, {str(t): {"temperature": t} for t in (0.02, 0.05, 0.1)})
     add("clauses", by_clause, {str(w): {"weight": w} for w in (0.3, 0.6)})
     add("token interaction", by_token, {str(w): {"weight": w} for w in (0.1, 0.2, 0.4)})
