@@ -22,7 +22,8 @@ from citewell_eval.collections import shared_folder
 from citewell_eval.measures.retrieval import ndcg
 from citewell_eval.statistics import difference
 from ranking_sets import DEVELOPMENT, HELD, Judged, Scores, folder_for, load
-from ranking_variants import Shared, Variant, View, variants
+from ranking_variants import Variant, variants
+from ranking_view import Shared, View
 from report import Machine, Table, conclude, machine, options_of
 
 _CUTOFF = 10
@@ -80,15 +81,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CitewellError as error:
         print(error, file=sys.stderr)
         return 2
-    return conclude(report, options.json, _table(report).text())
+    return conclude(report, options.json, table(report).text())
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = options_of(__doc__)
-    parser.add_argument("--shared", type=Path, metavar="DIR", help="the shared data; by default beside the checkout")
+    parser.add_argument(
+        "--shared", type=Path, metavar="DIR", help="the shared data; by default beside the checkout"
+    )
     parser.add_argument("--work", type=Path, metavar="DIR", help="keeps the indexed collections between runs")
     parser.add_argument("--sets", nargs="+", default=DEVELOPMENT, choices=DEVELOPMENT + HELD, metavar="SET")
-    parser.add_argument("--only", nargs="+", default=(), metavar="NAME", help="variants to try; by default all")
+    parser.add_argument(
+        "--only", nargs="+", default=(), metavar="NAME", help="variants to try; by default all"
+    )
     return parser.parse_args(arguments)
 
 
@@ -123,8 +128,8 @@ def ranked(ids: Sequence[str], score: Scores) -> list[str]:
     """Returns the ids of the best papers as Citewell orders them: by score, equal ones by id."""
     depth = min(_CUTOFF, len(score))
     score = np.round(score, 9)
-    enough = np.flatnonzero(score >= np.partition(score, -depth)[-depth])
-    return [ids[place] for place in sorted(enough, key=lambda place: (-score[place], ids[place]))][:depth]
+    enough: list[int] = np.flatnonzero(score >= np.partition(score, -depth)[-depth]).tolist()
+    return [ids[place] for place in sorted(enough, key=lambda place: (-score[place], ids[place]))[:depth]]
 
 
 def compare(new: Scores, old: Scores) -> Change:
@@ -134,10 +139,12 @@ def compare(new: Scores, old: Scores) -> Change:
     return Change(*(round(float(value), 4) for value in (new.mean(), *found)))
 
 
-def _table(report: Report) -> Table:
+def table(report: Report) -> Table:
     """Returns a row a trial: difference and interval in points of nDCG@10, a hundredth each, by set."""
     names = list(report.questions)
-    rows: list[tuple[object, ...]] = [("present nDCG@10", "", *(100 * report.present[name] for name in names), "")]
+    rows: list[tuple[object, ...]] = [
+        ("present nDCG@10", "", *(100 * report.present[name] for name in names), "")
+    ]
     for trial in report.trials:
         cells = [_cell(trial.changes[name]) for name in names]
         rows.append((trial.variant, trial.value, *cells, "kept" if trial.is_kept else ""))
@@ -146,7 +153,9 @@ def _table(report: Report) -> Table:
 
 
 def _cell(change: Change) -> str:
-    return f"{100 * change.difference:+.1f} [{100 * change.low:+.1f}, {100 * change.high:+.1f}] {change.mark:1}"
+    return (
+        f"{100 * change.difference:+.1f} [{100 * change.low:+.1f}, {100 * change.high:+.1f}] {change.mark:1}"
+    )
 
 
 if __name__ == "__main__":

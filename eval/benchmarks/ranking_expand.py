@@ -1,4 +1,4 @@
-"""What a collection's own text says about words: abbreviations it spells out, compounds, words of one family, phrases."""
+"""What a collection's own text says about words: abbreviations spelt out, compounds, words of one family, phrases."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class Alternative:
 
     __slots__ = ("other", "places", "said")
 
-    def __init__(self, said: Sequence[str], other: Sequence[str], places: Iterable[int] | None = None) -> None:
+    def __init__(
+        self, said: Sequence[str], other: Sequence[str], places: Iterable[int] | None = None
+    ) -> None:
         self.said, self.other = said, other
         self.places = None if places is None else sorted(places)
 

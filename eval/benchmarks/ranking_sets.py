@@ -39,6 +39,9 @@ _DATASETS = Path(__file__).resolve().parents[1] / "datasets"
 Scores = NDArray[np.float64]
 """One number a paper of the set, or a passage where that is said."""
 
+Asked = tuple[str, Mapping[str, int]]
+"""A question, and the grade of each paper by id."""
+
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
@@ -105,9 +108,7 @@ class Lexicon:
         if (rows := self._postings.get(root)) is not None:
             times = title_weight * rows[:, 1] + rows[:, 2]
             length = self.lengths[rows[:, 0]] / self.lengths.mean()
-            scores[rows[:, 0]] = (
-                self.idf(root) * times * (_K1 + 1) / (times + _K1 * (1 - _B + _B * length))
-            )
+            scores[rows[:, 0]] = self.idf(root) * times * (_K1 + 1) / (times + _K1 * (1 - _B + _B * length))
         return scores
 
     def holds(self, root: str, in_title: bool = False) -> Scores:
@@ -149,10 +150,6 @@ class Judged:
         """The words of all papers."""
         return Lexicon([stems(title) for title, _ in self.texts], [stems(body) for _, body in self.texts])
 
-    def best_chunk(self, cosines: NDArray[np.floating]) -> Scores:
-        """Returns the largest of each paper's passages."""
-        return np.maximum.reduceat(cosines, self.starts).astype(float)
-
 
 # --- loading --------------------------------------------------------------------------------------------
 
@@ -179,9 +176,10 @@ def load(name: str, shared: Path, work: Path) -> Judged:
     collection = "arxiv" if name == "arxiv-train" else name.removesuffix("-dev").removesuffix("-held")
     collection = "sample" if name.startswith("sample") else collection
     with Assistant.open(work / collection, chroma_url="") as assistant:
-        if not assistant.stats()["papers"]:
-            _fill(assistant, collection, shared)
-        return _judged(name, assistant, shared)
+        _fill(
+            assistant, collection, shared
+        )  # what is there already takes no time, nor a run that was cut short
+        return judge(name, assistant, _asked(name, assistant, shared))
 
 
 def _fill(assistant: Assistant, collection: str, shared: Path) -> None:
@@ -195,7 +193,8 @@ def _fill(assistant: Assistant, collection: str, shared: Path) -> None:
         assistant.ingest([corpus_of(shared / "data" / collection)])
 
 
-def _judged(name: str, assistant: Assistant, shared: Path) -> Judged:
+def judge(name: str, assistant: Assistant, asked: Sequence[Asked]) -> Judged:
+    """Returns a set from a collection and questions with the grades of papers by id."""
     library = assistant.collection.library
     manifest = library.manifest()
     rows = library.matching(Filters())
@@ -209,25 +208,30 @@ def _judged(name: str, assistant: Assistant, shared: Path) -> Judged:
         np.stack([passages[row].abstract for row in rows]),
         np.concatenate([passages[row].chunks for row in rows]),
         np.cumsum([0, *sizes[:-1]]),
-        _questions(_asked(name, assistant, shared), library, embedder.embed_queries, tokens),
+        _questions(asked, library, embedder.embed_queries, tokens),
         embedder.embed_queries,
         tokens,
     )
 
 
-def _asked(name: str, assistant: Assistant, shared: Path) -> list[tuple[str, Mapping[str, int]]]:
+def _asked(name: str, assistant: Assistant, shared: Path) -> list[Asked]:
     """Returns the questions that have a relevant paper, with the grades of papers by id."""
     if name in ("cranfield", "scifact-train"):
         queries, qrels = load_set(shared / "data" / name)
         return [(queries[one], grades) for one, grades in qrels.items() if max(grades.values()) > 0]
     ids = paper_ids(assistant)
     cases = load_cases(_DATASETS / f"{name}.jsonl")
-    alone = [case for case in cases if case.answerable and case.papers and not case.history and not case.writes]
+    alone = [
+        case for case in cases if case.answerable and case.papers and not case.history and not case.writes
+    ]
     return [(case.question, {ids.get(paper, paper): 1 for paper in case.papers}) for case in alone]
 
 
 def _questions(
-    asked: Sequence[tuple[str, Mapping[str, int]]], library: Library, embed: Embed, tokens: TokenEmbedder | None
+    asked: Sequence[Asked],
+    library: Library,
+    embed: Embed,
+    tokens: TokenEmbedder | None,
 ) -> list[Question]:
     texts = [correct(text, library, tokens) for text, _ in asked]
     vectors = embed(texts)
