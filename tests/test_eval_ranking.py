@@ -122,7 +122,7 @@ def test_a_variant_without_weight_is_the_present_score(views):
     ]
     for view in views:
         for score in neutral:
-            assert score(view) == pytest.approx(view.score, abs=1e-5)  # vectors are stored short
+            assert score(view) == pytest.approx(view.score, abs=1e-6)
 
 
 def test_the_best_chunks_are_averaged_paper_by_paper(views):

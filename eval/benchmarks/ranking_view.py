@@ -173,11 +173,13 @@ class View:
         """Returns the fused score where the papers read have another chunk cosine."""
         return self.with_dense(self.mixed(self.abstract[self.read.places], chunk))
 
-    def seen_from(self, vector: Vector, origin: Vector | float = 0.0) -> Scores:
+    def seen_from(self, vector: Vector, origin: Vector | None = None) -> Scores:
         """Returns the dense scores of the papers read for another vector, all vectors taken from an origin."""
-        own = self.shared.judged.abstracts[self.read.places]
-        abstract = (unit_rows(own - origin) @ vector).astype(float)
-        best = np.maximum.reduceat(unit_rows(self.chunks - origin) @ vector, self.read.starts)
+        own, chunks = self.shared.judged.abstracts[self.read.places], self.chunks
+        if origin is not None:
+            own, chunks = unit_rows(own - origin), unit_rows(chunks - origin)
+        abstract = (own @ vector).astype(float)
+        best = np.maximum.reduceat(chunks @ vector, self.read.starts)
         return self.mixed(abstract, np.maximum(best, abstract))
 
     @cached_property
