@@ -22,7 +22,8 @@ def test_words_are_folded_and_cut_at_punctuation(text, expected):
 
 def test_stems_are_those_of_sqlite():
     texts = (
-        "generalizations relational conditionally noises hopefulness studies caresses networks videos running"
+        "generalizations relational conditionally noises hopefulness studies caresses networks videos running "
+        "technology technologies geology analogy possibly irreversibly assembly doubly probably grokking is us 5s"
     )
     db = sqlite3.connect(":memory:")
     db.execute("CREATE VIRTUAL TABLE t USING fts5(x, tokenize='porter unicode61 remove_diacritics 2')")

@@ -41,6 +41,9 @@ NUMBER_WORDS = frozenset(
     """.split()
 )
 
+_SHORTEST_STEMMED = 3  # letters; FTS5 leaves shorter words as they are
+_LOGY, _BLY = re.compile(r"[aeiouy][^aeiou].*logi$"), re.compile(r"[aeiouy][^aeiou].*bli$")
+_DOUBLED = re.compile(r"kk(ing|ed)$")
 _stemmers = threading.local()
 
 
@@ -60,6 +63,18 @@ def words(text: str) -> list[str]:
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """Returns the Porter stem of one folded word, as the lexical index stores it."""
+    if len(word) < _SHORTEST_STEMMED:
+        return word
+    stemmed = _porter(word)
+    # FTS5 has two rules that Porter added later, and undoubles "k" as well.
+    if _LOGY.search(stemmed):
+        return stemmed[:-1]
+    if _BLY.search(stemmed):
+        return _porter(stemmed[:-1] + "e")
+    return stemmed[:-1] if _DOUBLED.search(word) else stemmed
+
+
+def _porter(word: str) -> str:
     if not hasattr(_stemmers, "porter"):
         _stemmers.porter = Stemmer.Stemmer("porter")
     stemmed: str = _stemmers.porter.stemWord(word)
