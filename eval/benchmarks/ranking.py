@@ -143,7 +143,7 @@ def table(report: Report) -> Table:
     """Returns a row a trial: difference and interval in points of nDCG@10, a hundredth each, by set."""
     names = list(report.questions)
     rows: list[tuple[object, ...]] = [
-        ("present nDCG@10", "", *(100 * report.present[name] for name in names), "")
+        ("present nDCG@10", "", *(f"{100 * report.present[name]:.1f}" for name in names), "")
     ]
     for trial in report.trials:
         cells = [_cell(trial.changes[name]) for name in names]

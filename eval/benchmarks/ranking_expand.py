@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
-from citewell.text import STOPWORDS, stem, stems, words
+from citewell.text import STOPWORDS, fold, stem, stems, words
 from ranking_sets import Lexicon, Question, Scores
 
 _BRACKETED = re.compile(r"([^()]{4,120})\(\s*([A-Za-z][A-Za-z-]{0,8}[A-Z][A-Za-z0-9-]{0,6})\s*\)")
+_ABBREVIATION = re.compile(r"\b\w*[A-Z]\w*[A-Z]\w*\b")
 _SHORTEST_PART, _SHORTEST_WHOLE, _SHORTEST_ROOT = 3, 7, 5
 _ENDING = 2  # letters by which stems of one family may differ
 
@@ -62,8 +63,7 @@ class Expander:
 
     def _compounds(self, question: Question) -> list[Alternative]:
         found = []
-        said = words(question.text)
-        for first, second in zip(said, said[1:], strict=False):
+        for first, second in neighbours(question):
             if self._lexicon.frequency(joined := stem(first + second)):
                 found.append(Alternative((stem(first), stem(second)), (joined,)))
         for word in question.terms:
@@ -91,9 +91,10 @@ class Expander:
     def _acronyms(self, question: Question) -> list[Alternative]:
         found = []
         roots = question.roots
+        written = {stem(fold(word)) for word in _ABBREVIATION.findall(question.text)}
         for short, longs in self.spelt_out.items():
             for long in longs:
-                if short in roots:
+                if short in written:
                     found.append(Alternative((short,), long))
                 elif set(long) <= set(roots):
                     found.append(Alternative(long, (short,)))
@@ -134,14 +135,15 @@ class Expander:
         return found
 
 
-def pairs(question: Question) -> list[Pair]:
-    """Returns the pairs of stems whose words follow one another in the question, neither a function word."""
+def neighbours(question: Question) -> list[Pair]:
+    """Returns the pairs of words that follow one another in the question, neither a function word."""
     said = words(question.text)
-    return [
-        (stem(a), stem(b))
-        for a, b in zip(said, said[1:], strict=False)
-        if a not in STOPWORDS and b not in STOPWORDS
-    ]
+    return [(a, b) for a, b in zip(said, said[1:], strict=False) if a not in STOPWORDS and b not in STOPWORDS]
+
+
+def pairs(question: Question) -> list[Pair]:
+    """Returns the stems of the pairs of words that follow one another in the question."""
+    return [(stem(first), stem(second)) for first, second in neighbours(question)]
 
 
 def within(text: Sequence[str], pair: Pair, window: int) -> bool:
