@@ -27,7 +27,7 @@ from ranking_view import Shared, View
 from report import Machine, Table, conclude, machine, options_of
 
 _CUTOFF = 10
-_HELPS, _ENOUGH = 0.0, 3
+_ENOUGH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Change:
     @property
     def mark(self) -> str:
         """`+` where it helps, `-` where it hurts, nothing where neither is certain."""
-        return "+" if self.low > _HELPS else "-" if self.high < _HELPS else ""
+        return "+" if self.low > 0 else "-" if self.high < 0 else ""
 
 
 @dataclass(frozen=True, slots=True)
