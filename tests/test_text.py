@@ -24,7 +24,7 @@ def test_stems_are_those_of_sqlite():
     texts = (
         "generalizations relational conditionally noises hopefulness studies caresses networks videos running "
         "analogy analogies ontology ontologie biology cytology geologies assembly assemblies feasibly bubbly fly "
-        "as is 2s 10s possibly technological loglog sky "
+        "as is 2s 10s possibly technological loglog sky grokking trekked us 5s probably doubly "
     ) + "x" * 70
     db = sqlite3.connect(":memory:")
     db.execute("CREATE VIRTUAL TABLE t USING fts5(x, tokenize='porter unicode61 remove_diacritics 2')")

@@ -16,6 +16,7 @@ import Stemmer
 _WORD = re.compile(r"[^\W_]+")
 _SHORTEST_STEMMED, _LONGEST_STEMMED = 3, 64  # bytes
 _LATE = re.compile(r"(log|bl)(?:y|i|ies|ied)$")
+_DOUBLED = re.compile(r"kk(?:ing|ed)$")
 _MEASURED = re.compile(r"[aeiou][^aeiou]|[^aeiou]y[^aeiouy]")  # Porter's m > 0: a vowel, then a consonant
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -67,11 +68,11 @@ def stem(word: str) -> str:
         return word
     if not hasattr(_stemmers, "porter"):
         _stemmers.porter = Stemmer.Stemmer("porter")
-    # Two rules that Porter added after his paper, which FTS5 has and the library of stemmers has not.
+    # FTS5 has two rules that Porter added after his paper and the library of stemmers lacks, and undoubles "k".
     if (late := _LATE.search(word)) and _MEASURED.search(word[: late.start()]):
         word = word[: late.start()] + ("log" if late[1] == "log" else "ble")
     stemmed: str = _stemmers.porter.stemWord(word)
-    return stemmed
+    return stemmed[:-1] if _DOUBLED.search(word) else stemmed
 
 
 def stems(text: str) -> list[str]:
