@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from citewell import Assistant
+from citewell.errors import CitewellError
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -47,10 +49,14 @@ class Host:
         try:
             assistant = open_assistant()
             assistant.collection.warm()
-            self._opened.set_result(assistant)
-            assistant.collection.library.read_ahead()
         except BaseException as error:  # raised to whoever asks
             self._opened.set_exception(error)
+            return
+        self._opened.set_result(assistant)
+        with suppress(
+            CitewellError, OSError
+        ):  # a question that needs the library meets the same error and tells it
+            assistant.collection.library.read_ahead()
 
     @property
     def ready(self) -> bool:
