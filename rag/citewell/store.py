@@ -41,8 +41,7 @@ _ABSTRACTS_ONLY = f"-{ABSTRACTS}"  # ends the name of a generation that holds no
 _BUILDING = ".building-"
 _CHECKSUMS = "checksums.json"
 _PERSISTED = "index_metadata.pickle"  # Chroma writes it once a collection reaches its sync threshold
-_PAPERS = 2_000  # held in memory at a time while an index is made
-_ADD_BATCH = 5_000  # vectors; Chroma takes at most 5,461 at once
+_ADD_BATCH = 2_000  # Chroma takes at most 5,461 at once, and leaves a longer log behind
 _ASKED_FOR = 20  # nearest vectors among which a health check expects a paper
 _SAME_VECTOR = 1e-4  # cosine distance
 HNSW = {
@@ -175,7 +174,7 @@ class Generation(VectorIndex):
         added = 0
         self._counts.clear()
         papers = iter(papers)
-        while batch := list(islice(papers, _PAPERS)):
+        while batch := list(islice(papers, _ADD_BATCH)):
             added += len(batch)
             paper_ids = [paper.paper_id for paper in batch]
             owners = [paper.paper_id for paper in batch for _ in paper.chunks]
