@@ -320,3 +320,17 @@ def test_papers_longer_than_a_varint_of_one_byte_score_as_by_fts5(library):
     )
     assert dict(library.lexical(["coral"], 2.5).best(20)) == expected
     assert len(expected) == len(lengths)
+
+
+def test_an_index_of_words_that_cannot_be_read_is_told_and_what_was_read_before_is_not_used(library):
+    put(library, Paper("One", "coral and reef"), Paper("Two", "coral and dune"))
+    assert len(library.lexical(["coral"], 2.5).rows) == 2
+    put(library, Paper("Three", "coral and ice"))
+    connection = library.connection()
+    (size,) = connection.execute("SELECT sz FROM papers_fts_docsize WHERE id = 3").fetchone()
+    connection.execute("UPDATE papers_fts_docsize SET sz = x'01' WHERE id = 3")
+    for _ in range(2):
+        with pytest.raises(CollectionError, match="its index of words cannot be read"):
+            library.lexical(["coral"], 2.5)
+    connection.execute("UPDATE papers_fts_docsize SET sz = ? WHERE id = 3", (size,))
+    assert list(library.lexical(["coral"], 2.5).rows) == [1, 2, 3]

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from citewell.library.schema import Connection, snapshot
+from citewell.library.schema import Connection, damaged, snapshot
 from citewell.text import stems
 
 _KEPT_POSTINGS = 8_000_000  # of 12 bytes each
@@ -94,12 +94,19 @@ class LexicalIndex:
         self._vocabularies: dict[str, dict[str, int]] = {}
 
     def scores(self, terms: Sequence[str], title_weight: float) -> LexicalScores:
-        """Returns the papers with any of the words; a word that is there twice counts twice."""
+        """Returns the papers with any of the words; a word that is there twice counts twice.
+
+        Raises:
+            CollectionError: the index of words is damaged.
+        """
         connection = self._connection()
-        with snapshot(connection):
-            revision = int(connection.execute("SELECT revision FROM manifest").fetchone()[0])
-            lengths = self._at(revision, connection)
-            found = [self._of(term, title_weight, revision, lengths, connection) for term in terms]
+        try:
+            with snapshot(connection):
+                revision = int(connection.execute("SELECT revision FROM manifest").fetchone()[0])
+                lengths = self._at(revision, connection)
+                found = [self._of(term, title_weight, revision, lengths, connection) for term in terms]
+        except (ValueError, IndexError) as error:  # lengths or places that no library has
+            raise damaged(connection.path, "its index of words cannot be read") from error
         most = (_K1 + 1) * sum(lengths.idf(len(postings.rows)) for postings in found)
         total = np.zeros(len(lengths.words))
         holds = np.zeros(len(lengths.words), dtype=bool)
@@ -128,10 +135,10 @@ class LexicalIndex:
         """Returns the lengths of all papers; every score depends on every paper, so none older are kept."""
         with self._guard:
             if revision != self._revision or self._lengths is None:
+                self._lengths = _read_lengths(connection)  # first: it may fail, and then nothing has changed
                 self._kept.clear()
                 self._vocabularies.clear()
                 self._revision, self._postings = revision, 0
-                self._lengths = _read_lengths(connection)
             return self._lengths
 
     def _of(

@@ -191,10 +191,11 @@ class Library:
 
     def read_ahead(self) -> None:
         """Has the file in memory before it is asked for, where there is room: a server's first questions wait less."""
-        with self.path.open("rb") as file:
-            size, pages = os.fstat(file.fileno()).st_size, os.sysconf("SC_PHYS_PAGES")
-            if hasattr(os, "posix_fadvise") and size < pages * os.sysconf("SC_PAGE_SIZE") // 2:
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+        if hasattr(os, "posix_fadvise"):
+            memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+            with self.path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < memory // 2:
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
         self.lexical([], 1.0)
 
     def manifest(self) -> Manifest:

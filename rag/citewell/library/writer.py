@@ -104,12 +104,10 @@ class LibraryWriter:
 
     def standing(self, papers: Sequence[Paper], before: Sequence[Paper] = ()) -> list[Paper]:
         """Returns the papers without repeats, as `put` sees them, of one met in this run or of one `before`."""
-        met = Counter(key for paper in (*before, *papers) for key in set(identity_keys(paper)))
-
-        def is_alone(paper: Paper) -> bool:
-            return all(met[key] == 1 and self._alias(key) is None for key in identity_keys(paper))
-
-        repeats = self._repeats([None if is_alone(paper) else paper for paper in (*before, *papers)])
+        keys = [identity_keys(paper) for paper in (*before, *papers)]
+        met = Counter(key for own in keys for key in set(own))
+        alone = [all(met[key] == 1 and self._alias(key) is None for key in own) for own in keys]
+        repeats = self._repeats([None if a else p for p, a in zip((*before, *papers), alone, strict=True)])
         return [paper for paper, repeat in zip(papers, repeats[len(before) :], strict=True) if not repeat]
 
     def _repeats(self, papers: Sequence[Paper | None]) -> list[bool]:
