@@ -21,7 +21,10 @@ from citewell.types import Rejected
 from citewell.verification import numbers
 from citewell_eval.cases import Case
 from citewell_eval.command import run
+from citewell_eval.comparing import HEADLINES, contend
+from citewell_eval.judging import VerifierSupport
 from citewell_eval.suites import load_suite
+from citewell_eval.systems import open_systems
 
 SUITE = load_suite()
 
@@ -110,3 +113,16 @@ def test_the_verdicts_of_a_language_model_are_replayed_and_none_may_be_missing(t
     with pytest.raises(UsageError, match="holds no verdict"):
         run([*options, "--verdicts", str(tmp_path / "fewer.jsonl")], print)
     capsys.readouterr()
+
+
+def test_citewell_is_ahead_of_every_system_that_needs_no_model(data_dir):
+    """As README.md has it: of all in four measures, with intervals apart in three for those of the issue."""
+    names = ("citewell", "bm25", "dense", "llamaindex", "llamaindex-cutoff")
+    with Assistant.open(data_dir, create=False) as assistant:
+        support = VerifierSupport(assistant.token_embedder())
+        ours, *others = contend(assistant, open_systems(names, assistant), SUITE.cases, support)
+    for other in others:
+        pairs = [(ours.estimate(name), other.estimate(name)) for name in HEADLINES]
+        assert all(one.value > two.value for one, two in pairs), other.name
+        if "cutoff" not in other.name:
+            assert sum(one.low > two.high for one, two in pairs) >= 3, other.name
