@@ -11,6 +11,7 @@ import pytest
 from citewell import Assistant, Listing, Paper
 from citewell.errors import CollectionError, NoCollectionError
 from citewell.index import Collection
+from citewell.store import ABSTRACTS
 from citewell.types import IngestReport, Rejection
 from fakes import HashEmbedder, entries, paper, word
 
@@ -143,6 +144,24 @@ def test_what_is_no_paper_is_rejected_with_its_place(assistant: Assistant) -> No
         (2, "no title"),
         (2, "holds half a surrogate pair, which is no Unicode text"),
     ]
+
+
+def test_an_index_that_does_not_say_how_many_chunks_a_paper_has_is_made_again(
+    assistant: Assistant,
+) -> None:
+    ingest(assistant, PAPERS)
+    snapshot = assistant.collection.snapshot()
+    abstracts = snapshot.generation._collections[ABSTRACTS]
+    held = abstracts.get()["ids"]  # as versions before wrote it
+    abstracts.update(ids=held, metadatas=[{"paper": paper_id, "chunks": None} for paper_id in held])
+    gone = found(assistant, PAPERS[7].title)
+    told: list[str] = []
+    assistant.collection._notify = told.append
+    assert assistant.remove([gone]) == 1
+    assert told == ["The vector index was damaged; building it again from the library."]
+    index = assistant.collection.snapshot().generation
+    assert index.count() == len(PAPERS) - 1
+    assert gone not in nearest(assistant.collection, PAPERS[7].title)
 
 
 def test_removed_papers_are_gone_everywhere(assistant: Assistant) -> None:

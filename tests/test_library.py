@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from citewell.errors import CollectionError, NoCollectionError
 from citewell.library import (
+    Filters,
     Library,
     LibraryWriter,
     Recipe,
@@ -230,6 +231,42 @@ def test_vectors_come_back_within_a_thousandth_of_a_cosine(library: Library) -> 
     assert writer.missing([Paper(T, A), Paper(T, "new"), Paper(T, "new")], "one") == [Paper(T, "new")]
     writer.prune({"two"})
     assert writer.without_passages("one", limit=5) == [1]
+
+
+def test_passages_read_in_two_parts_are_those_read_in_one(library: Library) -> None:
+    writer, rng = LibraryWriter(library), np.random.default_rng(1)
+    papers = [Paper(f"{T} {n}", f"{A} {n}") for n in range(5)]
+    with writer.transaction():
+        writer.adopt(Recipe("minilm", "one", 8))
+        for n, paper in enumerate(papers):
+            vectors = rng.normal(size=(n + 1, 8)).astype(np.float32)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            writer.add_passages(paper, "one", [Span(k, k + 1) for k in range(n)], vectors)
+            writer.put(paper)
+    manifest, query = library.manifest(), rng.normal(size=8).astype(np.float32)
+    whole = library.passages([1, 2, 3, 4, 5], manifest)
+    joined = library.passages([5, 2], manifest).joined(library.passages([4, 1, 3], manifest))
+    assert sorted(joined) == sorted(whole) == [1, 2, 3, 4, 5]
+    assert all(joined[row].spans == whole[row].spans for row in whole)
+    assert all((joined[row].chunks == whole[row].chunks).all() for row in whole)
+    for one, other in zip(joined.cosines(query, [3, 1, 5]), whole.cosines(query, [3, 1, 5]), strict=True):
+        assert (one == other).all()
+    assert sorted(joined.joined(library.passages([], manifest))) == sorted(whole)
+
+
+def test_what_a_filter_leaves_is_read_anew_when_the_library_has_changed(library: Library) -> None:
+    writer, filters = LibraryWriter(library), Filters(years=(2020, None))
+    with writer.transaction():
+        writer.put(Paper(T, A, year=2021))
+    assert library.matching(filters) is library.matching(filters)
+    assert library.matching(filters) == [1]
+    with writer.transaction():
+        writer.put(Paper("Another title", A, year=2022))
+        assert library.matching(filters) == [1, 2]  # as the writer sees it
+    assert library.matching(filters) == [1, 2]
+    for year in range(2000, 2010):
+        library.matching(Filters(years=(year, None)))
+    assert len(library._matched) == 4
 
 
 def test_what_is_no_library_is_told(tmp_path: Path) -> None:

@@ -44,9 +44,10 @@ def test_a_paper_without_vectors_is_judged_by_its_words():
     ) as opened:
         fuse = opened._retriever._fuse
         found = opened._retriever.retrieve("dunes")
-        rows = [candidate.row for candidate in found.candidates]
-        (best, other) = fuse(found.query, rows, StoredPassages([], 384), {rows[0]: 2.0}, 4.0)
-    assert (best.row, best.score, other.score) == (rows[0], 0.5, 0.0)
+        ids = {candidate.row: candidate.paper_id for candidate in found.candidates}
+        first = found.candidates[0].row
+        (best, other) = fuse(found.query, ids, StoredPassages([], 384), {first: 2.0}, 4.0)
+    assert (best.row, best.score, other.score) == (first, 0.5, 0.0)
 
 
 def test_search_takes_misspelt_words_for_those_of_the_papers(assistant):

@@ -61,7 +61,7 @@ class ServedGeneration(VectorIndex):
         self._collections: dict[str, ChromaCollection] = {}
         if create:
             for part in _PARTS:
-                hnsw = _TRIVIAL if part == _REMOVED else HNSW
+                hnsw = HNSW.get(part, _TRIVIAL)
                 self._collections[part] = server.create(self._full_name(part), hnsw=hnsw)
 
     @property

@@ -189,7 +189,7 @@ class Ingest:
         worker = ThreadPoolExecutor(1, "citewell-ingest")
         try:
             for batch in batches:
-                batch.passages = worker.submit(self._passages, batch.unknown)
+                batch.passages = worker.submit(self._embed, batch.unknown, self._chunked(batch.unknown))
                 before, self._before = self._before, batch
                 if before is not None:
                     yield before
@@ -214,10 +214,12 @@ class Ingest:
         missing = self._writer.missing(standing, fingerprint)
         return [paper for paper in missing if (paper.title, paper.abstract) not in embedded]
 
-    def _passages(self, papers: Sequence[Paper]) -> list[_Embedded]:
-        """Returns chunks and vectors of papers; touches no database."""
+    def _chunked(self, papers: Sequence[Paper]) -> list[Passages]:
         limit = self._settings.chunk_tokens
-        passages = [Passages(p.title, p.abstract, tuple(chunk_spans(p.abstract, limit))) for p in papers]
+        return [Passages(p.title, p.abstract, tuple(chunk_spans(p.abstract, limit))) for p in papers]
+
+    def _embed(self, papers: Sequence[Paper], passages: Sequence[Passages]) -> list[_Embedded]:
+        """Returns chunks and vectors of papers; touches no database."""
         vectors = self._embedder.embed_papers(passages) if passages else []
         return [
             _Embedded(paper, passage.spans, np.vstack([vector.abstract[None, :], vector.chunks]))

@@ -10,8 +10,8 @@ the index altogether. A reranker, where one is set, orders the best of them anew
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,8 +25,9 @@ from citewell.library import Filters, Manifest, StoredPassages
 from citewell.library.lexical import LEAST_IDF
 from citewell.reranking import Reranker, open_reranker
 from citewell.settings import Settings
-from citewell.store import VectorIndex
 from citewell.text import STOPWORDS, words
+
+Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Query:
 
     text: str
     terms: tuple[str, ...]
-    vector: NDArray[np.float32]
+    vector: Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,77 +115,89 @@ class HybridRetriever:
         filters = filters or Filters()
         question = check_question(question, self._settings.max_question_chars)
         snapshot = self._collection.snapshot()
-        query = self._query(question, snapshot)
         library, limit = self._collection.library, self._settings.candidates
-        allowed = library.matching(filters) if filters else None
-        words_found = library.lexical(query.terms, self._settings.title_weight)
-        if allowed is not None:
-            words_found = words_found.within(allowed)
-        lexical = words_found.best(limit)
-        known = set(library.rows_of(carried).values())
-        known = known if allowed is None else known.intersection(allowed)
-        rows = sorted({*self._dense_rows(query, snapshot, allowed), *(row for row, _ in lexical), *known})
-        passages = self._passages(rows, snapshot.manifest)
-        found = self._fuse(query, rows, passages, dict(lexical), words_found.most)
+        # The model reads the question, and the index is asked, while its words are looked up.
+        with ThreadPoolExecutor(1, "citewell-dense") as beside:
+            vector = beside.submit(self._vector, question, snapshot.manifest)
+            allowed = library.matching(filters) if filters else None
+            near = beside.submit(self._nearest, vector, snapshot, allowed)
+            terms = _terms(question)
+            words_found = library.lexical(terms, self._settings.title_weight)
+            if allowed is not None:
+                words_found = words_found.within(allowed)
+            lexical = dict(words_found.best(limit))
+            known = set(library.rows_of(carried).values())
+            known = known if allowed is None else known.intersection(allowed)
+            ids = library.ids(sorted({*lexical, *known}))
+            passages = self._passages(ids, snapshot.manifest)
+            query = Query(question, terms, vector.result())
+            ids |= self._dense_ids(near.result(), snapshot.manifest, allowed)
+        passages = self._passages(ids, snapshot.manifest, passages)
+        found = self._fuse(query, ids, passages, lexical, words_found.most)
         candidates = keep(found, known, self._settings.similarity_top_k, limit)
         reranked = keep(self._reranked(query, found), known, self._settings.similarity_top_k, limit)
         searched = snapshot.manifest.papers if allowed is None else len(allowed)
         matched = min(len(words_found.rows), searched)
         return Retrieval(query, tuple(candidates), passages, searched, matched, snapshot, tuple(reranked))
 
-    def _query(self, question: str, snapshot: Snapshot) -> Query:
-        everything = words(search_form(question))
-        terms = [word for word in dict.fromkeys(everything) if word not in STOPWORDS]
-        if snapshot.manifest.dim:
-            vector = self._collection.embedder(snapshot.manifest).embed_queries([question])[0]
-        else:
-            vector = np.zeros(0, dtype=np.float32)
-        return Query(question, tuple(terms or dict.fromkeys(everything)), vector)
+    def _vector(self, question: str, manifest: Manifest) -> Vector:
+        if not manifest.dim:
+            return np.zeros(0, dtype=np.float32)
+        vector: Vector = self._collection.embedder(manifest).embed_queries([question])[0]
+        return vector
 
-    def _dense_rows(self, query: Query, snapshot: Snapshot, allowed: Sequence[int] | None) -> Sequence[int]:
-        """Returns rows of dense candidates: the index's nearest, or all that are left where they are few."""
-        left = snapshot.manifest.papers if allowed is None else len(allowed)
-        is_few = left <= self._settings.exact_limit
-        if snapshot.generation is not None and (allowed is None or not is_few):
-            with suppress(
-                CollectionError
-            ):  # one that has just been damaged is repaired with the next question
-                return self._nearest_rows(
-                    query, snapshot.generation, allowed, left / snapshot.manifest.papers
-                )
-        if not is_few:
-            return []
-        return self._collection.library.matching(Filters()) if allowed is None else allowed
-
-    def _nearest_rows(
-        self, query: Query, generation: VectorIndex, allowed: Sequence[int] | None, share: float
-    ) -> Sequence[int]:
-        # A filter that keeps a share of all papers keeps about that share of the nearest ones: ask for more, and some.
+    def _nearest(
+        self, vector: Future[Vector], snapshot: Snapshot, allowed: Sequence[int] | None
+    ) -> list[str] | None:
+        """Returns the ids of the index's nearest papers; None where it cannot be asked, or need not be."""
         limit = self._settings.candidates
+        if snapshot.generation is None or (allowed is not None and self._are_few(len(allowed))):
+            return None
         if allowed is not None:
-            limit += int(self._settings.candidates / share)
-        found = generation.nearest_papers(query.vector, limit)
-        found += generation.nearest_by_chunk(query.vector, limit)
-        rows = self._collection.library.rows_of(list(dict.fromkeys(found))).values()
-        return list(rows if allowed is None else set(rows).intersection(allowed))
+            # A filter that keeps a share of all papers keeps about that share of the nearest ones: ask for more.
+            limit += int(limit * snapshot.manifest.papers / len(allowed))
+        try:
+            found = snapshot.generation.nearest_papers(vector.result(), limit)
+            return [*found, *snapshot.generation.nearest_by_chunk(vector.result(), limit)]
+        except CollectionError:  # one that has just been damaged is repaired with the next question
+            return None
 
-    def _passages(self, rows: Sequence[int], manifest: Manifest) -> StoredPassages:
-        """Returns the passages of the rows; those of a small collection are kept in memory between questions."""
-        if manifest.papers > self._settings.exact_limit:
-            return self._collection.library.passages(rows, manifest)
-        return self._collection.passages(manifest)
+    def _dense_ids(
+        self, near: Sequence[str] | None, manifest: Manifest, allowed: Sequence[int] | None
+    ) -> dict[int, str]:
+        """Returns rows and ids of dense candidates: the index's nearest, or all that are left where they are few."""
+        library = self._collection.library
+        if near is not None:
+            found = {row: paper_id for paper_id, row in library.rows_of(list(dict.fromkeys(near))).items()}
+            return found if allowed is None else {row: found[row] for row in found.keys() & set(allowed)}
+        if not self._are_few(manifest.papers if allowed is None else len(allowed)):
+            return {}
+        return library.ids(library.matching(Filters()) if allowed is None else allowed)
+
+    def _are_few(self, papers: int) -> bool:
+        return papers <= self._settings.exact_limit
+
+    def _passages(
+        self, rows: Iterable[int], manifest: Manifest, held: StoredPassages | None = None
+    ) -> StoredPassages:
+        """Returns the passages of the rows, beside those that are `held`; small collections stay in memory."""
+        if self._are_few(manifest.papers):
+            return self._collection.passages(manifest)
+        if held is None:
+            return self._collection.library.passages(sorted(rows), manifest)
+        others = [row for row in sorted(rows) if row not in held]
+        return held.joined(self._collection.library.passages(others, manifest))
 
     def _fuse(
         self,
         query: Query,
-        rows: Sequence[int],
+        ids: Mapping[int, str],
         passages: StoredPassages,
         lexical: Mapping[int, float],
         most: float,
     ) -> list[Candidate]:
-        if not rows:
-            return []
-        settings = self._settings
+        """Returns the papers of `ids` by row with their scores, best first."""
+        settings, rows = self._settings, sorted(ids)
         abstract, chunk = passages.cosines(query.vector, rows)
         bm25 = np.array([lexical.get(row, 0.0) for row in rows])
         words_score = np.clip(bm25 / max(most, LEAST_IDF), 0.0, 1.0)
@@ -192,12 +205,8 @@ class HybridRetriever:
         # A paper that has no vectors yet is judged by its words alone.
         dense = np.where(np.isnan(cosine), words_score, np.clip(cosine, 0.0, 1.0))
         score = settings.dense_weight * dense + (1 - settings.dense_weight) * words_score
-        ids = self._collection.library.ids(rows)
-        found = [
-            Candidate(row, ids[row], float(score[i]), float(abstract[i]), float(chunk[i]), float(bm25[i]))
-            for i, row in enumerate(rows)
-            if row in ids
-        ]
+        parts = (part.tolist() for part in (score, abstract, chunk, bm25))
+        found = [Candidate(row, ids[row], *values) for row, *values in zip(rows, *parts, strict=True)]
         return sorted(found, key=_place)
 
     def _reranked(self, query: Query, found: Sequence[Candidate]) -> list[Candidate]:
@@ -234,6 +243,12 @@ def keep(found: Sequence[Candidate], carried: Set[int], top_k: int, limit: int) 
 
 def _place(candidate: Candidate) -> tuple[float, str]:
     return -round(candidate.score, 9), candidate.paper_id
+
+
+def _terms(question: str) -> tuple[str, ...]:
+    """Returns the words that carry content, once each; all words where none does."""
+    everything = tuple(dict.fromkeys(words(search_form(question))))
+    return tuple(word for word in everything if word not in STOPWORDS) or everything
 
 
 def check_question(question: str, limit: int) -> str:

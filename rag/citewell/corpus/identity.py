@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
 
 _SLUG_CHARS = 48
 _ARXIV = re.compile(
@@ -21,6 +22,7 @@ _FIVE_DIGITS_SINCE = 1501  # year and month
 _DOI = re.compile(r"(?<![\d.])10\.\d{4,9}/\S{1,300}", re.ASCII)
 
 
+@lru_cache(maxsize=1024)  # asked for again and again while a batch is stored
 def title_key(title: str) -> str:
     """The title reduced to lower-case words of letters and digits with single spaces.
 

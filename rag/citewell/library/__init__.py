@@ -2,15 +2,8 @@
 
 from citewell.library.filters import Filters, date_key, parse_years
 from citewell.library.lock import write_lock
-from citewell.library.reader import (
-    Library,
-    Manifest,
-    Passages,
-    Recipe,
-    StoredPaper,
-    StoredPassages,
-    content_hash,
-)
+from citewell.library.passages import Passages, StoredPassages
+from citewell.library.reader import Library, Manifest, Recipe, StoredPaper, content_hash
 from citewell.library.records import Changes, Record, Served, ServedState, record_name
 from citewell.library.replica import Held, Replica
 from citewell.library.schema import create

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol
 
 from citewell.errors import UsageError
@@ -49,6 +50,7 @@ class Filters:
         return self != Filters()
 
 
+@lru_cache(maxsize=1024)
 def date_key(text: str | None) -> str | None:
     """Returns "YYYY-MM-DD", or "--MM-DD" (ISO 8601) for a date without a year, or None if it is no date."""
     if not text:

@@ -6,22 +6,20 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from citewell.errors import NoCollectionError
 from citewell.library.filters import Filters, to_sql
 from citewell.library.lexical import LexicalIndex, LexicalScores
+from citewell.library.passages import StoredPassages
 from citewell.library.schema import Connection, connect, damaged
 from citewell.library.soundness import find_damage
-from citewell.types import Listing, Paper, Span
+from citewell.types import Listing, Paper
 
-_LONGEST = 1.1  # square of the length of a unit vector, rounded to float16
+_KEPT_FILTERS = 4
 _IN_LIMIT = 900  # SQLite's historical limit on bound variables is 999
 
 
@@ -63,14 +61,6 @@ class Manifest:
         return Recipe(self.embedding, self.fingerprint, self.dim)
 
 
-class Passages(NamedTuple):
-    """The chunks of one paper: ranges of its abstract, and unit vectors of shapes (dim,) and (n, dim)."""
-
-    spans: tuple[Span, ...]
-    abstract: NDArray[np.float32]
-    chunks: NDArray[np.float32]
-
-
 class StoredPaper(NamedTuple):
     """A paper with the number of its row."""
 
@@ -81,63 +71,6 @@ class StoredPaper(NamedTuple):
 def content_hash(title: str, abstract: str) -> bytes:
     """Returns the key under which the passages of a text are stored, by which damage to the text is noticed too."""
     return hashlib.sha256(f"{title}\0{abstract}".encode()).digest()[:16]
-
-
-def pack(spans: Sequence[Span], vectors: NDArray[np.float32]) -> tuple[bytes, bytes]:
-    """Returns ranges as int32 and vectors (abstract first) as float16, at less than 1e-3 of a cosine."""
-    return np.asarray(spans, dtype="<i4").tobytes(), vectors.astype("<f2").tobytes()
-
-
-class StoredPassages(Mapping[int, Passages]):
-    """The passages of several papers by row, in one matrix, so that a question meets them all at once.
-
-    Args:
-        stored: rows, ranges and vectors, as `pack` makes them.
-        dim: the length of a vector.
-
-    Raises:
-        ValueError: they are damaged, as one can see: no whole vectors, or longer ones than a unit vector.
-    """
-
-    def __init__(self, stored: Sequence[tuple[int, bytes, bytes]], dim: int) -> None:
-        self._places = {row: place for place, (row, _, _) in enumerate(stored)}
-        self._spans = [spans for _, spans, _ in stored]
-        if any(len(vectors) * 4 != (len(spans) + 8) * dim or len(spans) % 8 for _, spans, vectors in stored):
-            raise ValueError("there are not as many vectors as passages")
-        sizes = [len(vectors) // (2 * dim) for _, _, vectors in stored]
-        self._starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
-        joined = b"".join(vectors for _, _, vectors in stored)
-        self._matrix = np.frombuffer(joined, dtype="<f2").reshape(-1, max(dim, 1)).astype(np.float32)
-        lengths = np.einsum("ij,ij->i", self._matrix, self._matrix)
-        if not (lengths < _LONGEST).all():  # nor is nan shorter
-            raise ValueError("a vector in it is longer than any that is stored")
-
-    def __getitem__(self, row: int) -> Passages:
-        place = self._places[row]
-        own = self._matrix[self._starts[place] : self._starts[place + 1]]
-        ranges = np.frombuffer(self._spans[place], dtype="<i4").reshape(-1, 2).tolist()
-        return Passages(tuple(Span(a, b) for a, b in ranges), own[0], own[1:])
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def cosines(
-        self, query: NDArray[np.float32], rows: Sequence[int]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Returns the query's cosine with the abstract and with the best passage of each row, nan without vectors."""
-        abstract, best = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
-        places = [self._places.get(row, -1) for row in rows]
-        held = [i for i, place in enumerate(places) if place >= 0]
-        if held:
-            similarity = self._matrix @ query
-            starts = self._starts[:-1]
-            chosen = [places[i] for i in held]
-            abstract[held] = similarity[starts][chosen]
-            best[held] = np.maximum.reduceat(similarity, starts)[chosen]
-        return abstract, best
 
 
 def batched(values: Sequence[int], size: int = _IN_LIMIT) -> Iterator[Sequence[int]]:
@@ -168,6 +101,7 @@ class Library:
         self.path = path
         self._local = threading.local()
         self._lexical = LexicalIndex(self.connection)
+        self._matched: dict[tuple[int, Filters], Sequence[int]] = {}
         self.connection()  # fails now rather than at the first question
 
     def connection(self) -> Connection:
@@ -291,12 +225,18 @@ class Library:
             found.update(self.connection().execute(query, part))
         return found
 
-    def matching(self, filters: Filters) -> list[int]:
-        """Returns the rows that a filter leaves, in order."""
+    def matching(self, filters: Filters) -> Sequence[int]:
+        """Returns the rows that a filter leaves, in order; they are kept for the next questions with this filter."""
+        key, changing = (self.manifest().revision, filters), self.connection().in_transaction
+        if not changing and (kept := self._matched.get(key)) is not None:
+            return kept
         condition, parameters = to_sql(filters)
         # Sorted here: SQLite would read all papers in order rather than the rows in an index.
         query = f"SELECT row FROM papers WHERE {condition}"
-        return sorted(row for (row,) in self.connection().execute(query, parameters).fetchall())
+        rows = sorted(row for (row,) in self.connection().execute(query, parameters).fetchall())
+        if not changing:
+            self._matched = dict([*self._matched.items(), (key, rows)][-_KEPT_FILTERS:])
+        return rows
 
     def lexical(self, terms: Sequence[str], title_weight: float) -> LexicalScores:
         """Returns the papers with any of the words and their BM25 scores."""

@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from citewell.library.reader import Library, Manifest, Recipe, batched, pack, placeholders
+from citewell.library.passages import pack
+from citewell.library.reader import Library, Manifest, Recipe, batched, placeholders
 from citewell.library.records import (
     Changes,
     Record,

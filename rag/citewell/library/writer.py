@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from citewell.corpus.clean import search_form
 from citewell.corpus.identity import normalise_arxiv_id, normalise_doi, paper_slug, title_key
 from citewell.library.filters import date_key
-from citewell.library.reader import Library, Manifest, Recipe, content_hash, pack, placeholders
+from citewell.library.passages import pack
+from citewell.library.reader import Library, Manifest, Recipe, content_hash, placeholders
 from citewell.types import Listing, Paper, Span
 
 Outcome = Literal["added", "updated", "unchanged", "duplicate"]
