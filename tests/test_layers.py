@@ -27,7 +27,7 @@ LAYERS: list[set[str]] = [
         "chroma_server",
         "chroma_generation",
     },
-    {"index", "ingest", "publishing", "served"},
+    {"beside", "index", "ingest", "publishing", "served"},
     {"inputs"},
     {"reranking", "retriever", "question", "spelling"},
     {"evidence", "interaction", "gate", "citations"},

@@ -10,7 +10,6 @@ LlamaIndex without a language model finds nodes and answers nothing, so Citewell
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import statistics
@@ -19,20 +18,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from beside_systems import CITEWELL, SYSTEMS
 from citewell.assistant import Assistant
 from citewell.errors import CitewellError
 from citewell.library import Filters
 from citewell.library.reader import batched
 from on_disk import ChromaOnDisk
 from questions import Asked, questions_about, spread
-from report import Machine, Table, conclude, machine, options_of, percentile, resident_mib, timed, write_html
+from report import Machine, Table, conclude, machine, options_of, percentile, write_html
 
-CITEWELL, LLAMA_INDEX = "Citewell", "LlamaIndex, Chroma"
-_FOUND = 10  # papers returned for a question
 _WARM = 20  # questions asked before any is measured
 
 
@@ -78,11 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True, metavar="DIR")
     parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--html", type=Path, metavar="FILE")
-    parser.add_argument("--serve", choices=[CITEWELL, LLAMA_INDEX], help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
-        if options.serve:
-            return _serve(options.serve, options.existing, options.work)
         report = measure(options.existing, options.work, options.questions)
     except CitewellError as error:
         print(error, file=sys.stderr)
@@ -101,9 +95,7 @@ def measure(data_dir: Path, work: Path, questions: int) -> Report:
         places = spread(count, questions + _WARM)
         asked = questions_about([library.page(place, 1)[0] for place in places])
     with ExitStack() as stack:
-        served = {
-            name: stack.enter_context(_process(name, data_dir, work)) for name in (CITEWELL, LLAMA_INDEX)
-        }
+        served = {name: stack.enter_context(_process(name, data_dir, work)) for name in SYSTEMS}
         replies = _ask_all(served, asked)
     systems = [_system(name, replies, asked[_WARM:]) for name in served]
     answers = [1000 * reply["seconds"] for reply in replies["ask"]]
@@ -190,49 +182,12 @@ class _Served:
 
 @contextmanager
 def _process(name: str, data_dir: Path, work: Path) -> Iterator[_Served]:
-    places = ["--existing", str(data_dir), "--work", str(work)]
-    command = [sys.executable, __file__, "--serve", name, *places]
+    served = Path(__file__).with_name("beside_systems.py")
+    command = [sys.executable, str(served), name, str(data_dir), str(work)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin and process.stdout  # noqa: S101 (both are pipes)
         yield _Served(process, process.stdin, process.stdout)
         process.stdin.close()
-
-
-def _serve(name: str, data_dir: Path, work: Path) -> int:
-    """Answers lines of JSON until there are no more."""
-    import os
-
-    with _citewell(data_dir) if name == CITEWELL else _llama_index(work) as system:
-        for line in sys.stdin:
-            what, question = json.loads(line)
-            titles, spent = timed(partial(system[what], question))
-            reply = {"seconds": spent, "titles": titles, "memory_mib": resident_mib(os.getpid())}
-            print(json.dumps(reply), flush=True)
-    return 0
-
-
-@contextmanager
-def _citewell(data_dir: Path) -> Iterator[dict[str, Any]]:
-    with Assistant.open(data_dir, create=False, answer_cache=0) as assistant:
-        assistant.collection.library.read_ahead()
-        yield {
-            "search": lambda question: [result.title for result in assistant.search(question, _FOUND)],
-            "ask": lambda question: [cited.title for cited in assistant.ask(question).citations],
-        }
-
-
-@contextmanager
-def _llama_index(work: Path) -> Iterator[dict[str, Any]]:
-    from citewell.embedding.minilm import MiniLM
-    from citewell_eval.systems.llama_parts import SameEmbedding
-    from llama_index.core import VectorStoreIndex
-
-    with closing(ChromaOnDisk(work)) as chroma:
-        index = VectorStoreIndex.from_vector_store(chroma.store, embed_model=SameEmbedding(MiniLM()))
-        retriever = index.as_retriever(similarity_top_k=_FOUND)
-        yield {
-            "search": lambda question: [str(n.node.metadata["title"]) for n in retriever.retrieve(question)]
-        }
 
 
 def table(report: Report) -> Table:

@@ -15,6 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
 
+from citewell.beside import Beside
 from citewell.chunking import CHUNKER_VERSION
 from citewell.embedding import Embedder, open_embedder
 from citewell.embedding.base import TokenEmbedder
@@ -71,6 +72,7 @@ class Collection:
         self._complaint = ""
         self._failing = False  # to repair the index
         self._guard = threading.Lock()
+        self.beside = Beside()
         self.store = VectorStore(settings.data_dir / "vectors")
         library_path = settings.data_dir / "library.db"
         if create and not library_path.exists():
@@ -131,7 +133,8 @@ class Collection:
             threading.Thread(target=_load, args=(embedder,), name="citewell-warm").start()
 
     def close(self) -> None:
-        """Releases the vector index and this thread's database connection."""
+        """Releases the vector index, this thread's database connection and other threads."""
+        self.beside.close()
         with self._guard:
             self._retire(self._snapshot)
             self._retire(None)

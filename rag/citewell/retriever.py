@@ -11,7 +11,7 @@ the index altogether. A reranker, where one is set, orders the best of them anew
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -117,21 +117,21 @@ class HybridRetriever:
         snapshot = self._collection.snapshot()
         library, limit = self._collection.library, self._settings.candidates
         # The model reads the question, and the index is asked, while its words are looked up.
-        with ThreadPoolExecutor(1, "citewell-dense") as beside:
-            vector = beside.submit(self._vector, question, snapshot.manifest)
-            allowed = library.matching(filters) if filters else None
-            near = beside.submit(self._nearest, vector, snapshot, allowed)
-            terms = _terms(question)
-            words_found = library.lexical(terms, self._settings.title_weight)
-            if allowed is not None:
-                words_found = words_found.within(allowed)
-            lexical = dict(words_found.best(limit))
-            known = set(library.rows_of(carried).values())
-            known = known if allowed is None else known.intersection(allowed)
-            ids = library.ids(sorted({*lexical, *known}))
-            passages = self._passages(ids, snapshot.manifest)
-            query = Query(question, terms, vector.result())
-            ids |= self._dense_ids(near.result(), snapshot.manifest, allowed)
+        beside = self._collection.beside
+        vector = beside.submit(self._vector, question, snapshot.manifest)
+        allowed = library.matching(filters) if filters else None
+        near = beside.submit(self._nearest, vector, snapshot, allowed)
+        terms = _terms(question)
+        words_found = library.lexical(terms, self._settings.title_weight)
+        if allowed is not None:
+            words_found = words_found.within(allowed)
+        lexical = dict(words_found.best(limit))
+        known = set(library.rows_of(carried).values())
+        known = known if allowed is None else known.intersection(allowed)
+        ids = library.ids(sorted({*lexical, *known}))
+        passages = self._passages(ids, snapshot.manifest)
+        query = Query(question, terms, vector.result())
+        ids |= self._dense_ids(near.result(), snapshot.manifest, allowed)
         passages = self._passages(ids, snapshot.manifest, passages)
         found = self._fuse(query, ids, passages, lexical, words_found.most)
         candidates = keep(found, known, self._settings.similarity_top_k, limit)

@@ -45,7 +45,7 @@ def correct(question: str, library: Library, embedder: TokenEmbedder | None) -> 
         if fold(m.group()) not in STOPWORDS and m.group().isascii()
     }
     stems = {word: stem(words(word)[0]) for word in found}
-    known = library.document_frequencies(sorted(set(stems.values())))
+    known = library.standing(sorted(set(stems.values())))
     for word, root in sorted(stems.items()):
         if root in known or len(root) < _SHORTEST or embedder.knows(word):
             continue

@@ -9,12 +9,11 @@ from __future__ import annotations
 import uuid
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import chromadb
 import numpy as np
 from chromadb.config import Settings as ChromaSettings
-from citewell.assistant import Assistant
 from citewell.embedding.base import Embedder, Passages
 from citewell.llm import LanguageModel, Message, Usage
 from citewell.llm.base import Role
@@ -38,6 +37,9 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 from pydantic import PrivateAttr
+
+if TYPE_CHECKING:
+    from citewell.assistant import Assistant
 
 CHUNK_TOKENS, CHUNK_OVERLAP = 1024, 20
 _ADDED_AT_ONCE = 2_000  # Chroma takes at most 5,461

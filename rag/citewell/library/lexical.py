@@ -66,11 +66,15 @@ class _Postings(NamedTuple):
 
 
 class _Lengths(NamedTuple):
-    """How many words each paper has by row (0 where there is none), on average, and how many papers there are."""
+    """How many words each paper has by row (0 where there is none), on average, and how many papers there are.
+
+    `holding` tells in how many of them the stems stand that have been asked for.
+    """
 
     words: NDArray[np.float64]
     average: float
     papers: int
+    holding: dict[str, int]
 
     def idf(self, holding: int) -> float:
         """Returns the inverse document frequency of a word that so many papers hold, as FTS5 computes it."""
@@ -102,7 +106,7 @@ class LexicalIndex:
         connection = self._connection()
         try:
             with snapshot(connection):
-                revision = int(connection.execute("SELECT revision FROM manifest").fetchone()[0])
+                revision = _revision(connection)
                 lengths = self._at(revision, connection)
                 found = [self._of(term, title_weight, revision, lengths, connection) for term in terms]
         except (ValueError, IndexError) as error:  # lengths or places that no library has
@@ -116,11 +120,30 @@ class LexicalIndex:
         rows = np.flatnonzero(holds)
         return LexicalScores(rows, total[rows], most)
 
+    def frequencies(self, stems: Sequence[str]) -> dict[str, int]:
+        """Returns in how many papers each stem stands, without those that stand nowhere."""
+        connection = self._connection()
+        query = "SELECT doc FROM papers_vocabulary WHERE term = ?"
+        with snapshot(connection):
+            holding = self._at(_revision(connection), connection).holding
+            for stem in stems:
+                if stem not in holding:  # to count the papers of a frequent word takes milliseconds
+                    row = connection.execute(query, (stem,)).fetchone()
+                    holding[stem] = 0 if row is None else int(row[0])
+        return {stem: holding[stem] for stem in stems if holding[stem]}
+
+    def standing(self, stems: Sequence[str]) -> set[str]:
+        """Returns those of the stems that stand in any paper, which takes less than to count them."""
+        connection = self._connection()
+        query = "SELECT 1 FROM papers_places WHERE term = ? LIMIT 1"
+        with snapshot(connection):
+            return {stem for stem in stems if connection.execute(query, (stem,)).fetchone()}
+
     def vocabulary(self, first: str) -> dict[str, int]:
         """Returns the indexed stems with a first letter, and in how many papers each stands."""
         connection = self._connection()
         with snapshot(connection):
-            revision = int(connection.execute("SELECT revision FROM manifest").fetchone()[0])
+            revision = _revision(connection)
             self._at(revision, connection)
             if (known := self._vocabularies.get(first)) is not None:
                 return known
@@ -152,6 +175,7 @@ class LexicalIndex:
                 return kept
         if len(roots) == 1 and term.isascii():  # FTS5 folds other letters in its own way
             read = _read_word(roots[0], title_weight, lengths, connection)
+            lengths.holding[roots[0]] = len(read.rows)
         else:
             read = _read_phrase(term, title_weight, connection)
         with self._guard:
@@ -163,16 +187,20 @@ class LexicalIndex:
         return read
 
 
+def _revision(connection: Connection) -> int:
+    return int(connection.execute("SELECT revision FROM manifest").fetchone()[0])
+
+
 def _read_lengths(connection: Connection) -> _Lengths:
     """Returns what FTS5 stores as two SQLite varints a paper: words of the title, and of the abstract."""
     stored = connection.execute("SELECT id, sz FROM papers_fts_docsize").fetchall()
     if not stored:
-        return _Lengths(np.zeros(1), 1.0, 0)
+        return _Lengths(np.zeros(1), 1.0, 0, {})
     rows, sizes = zip(*stored, strict=True)
     numbers = _varints(b"".join(sizes)).reshape(len(rows), -1).sum(axis=1)
     words = np.zeros(1 + max(rows))
     words[list(rows)] = numbers
-    return _Lengths(words, float(numbers.sum()) / len(rows), len(rows))
+    return _Lengths(words, float(numbers.sum()) / len(rows), len(rows), {})
 
 
 def _varints(stored: bytes) -> NDArray[np.int64]:

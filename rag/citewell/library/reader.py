@@ -244,12 +244,11 @@ class Library:
 
     def document_frequencies(self, stems: Sequence[str]) -> dict[str, int]:
         """Returns in how many papers each stem occurs; absent stems are left out."""
-        found: dict[str, int] = {}
-        for start in range(0, len(stems), _IN_LIMIT):
-            part = stems[start : start + _IN_LIMIT]
-            query = f"SELECT term, doc FROM papers_vocabulary WHERE term IN ({placeholders(part)})"
-            found.update(self.connection().execute(query, part))
-        return found
+        return self._lexical.frequencies(stems)
+
+    def standing(self, stems: Sequence[str]) -> set[str]:
+        """Returns those of the stems that occur in any paper."""
+        return self._lexical.standing(stems)
 
     def vocabulary(self, first: str, shortest: int, longest: int) -> dict[str, int]:
         """Returns the indexed stems with a first letter and a length in the range, with their frequencies."""
