@@ -8,22 +8,21 @@ from concurrent.futures import Future
 
 import pytest
 from citewell.beside import Beside
-from citewell.embedding.base import usable_cpus
 
 
 def test_work_is_done_by_few_threads_that_are_kept() -> None:
     beside = Beside()
     names = {beside.submit(lambda: threading.current_thread().name).result() for _ in range(20)}
     assert threading.current_thread().name not in names
-    assert len(names) <= usable_cpus() and all(name.startswith("citewell-beside") for name in names)
+    assert len(names) <= 5 and all(name.startswith("citewell-beside") for name in names)
     beside.close()
 
 
 def test_work_may_wait_for_work_before_it_however_much_there_is() -> None:
     beside = Beside()
-    firsts = [beside.submit(pow, number, 2) for number in range(8 * usable_cpus())]
+    firsts = [beside.submit(pow, number, 2) for number in range(200)]
     seconds = [beside.submit(first.result) for first in firsts]
-    assert [one.result(10) for one in seconds] == [number**2 for number in range(8 * usable_cpus())]
+    assert [one.result(10) for one in seconds] == [number**2 for number in range(200)]
     beside.close()
 
 

@@ -143,8 +143,10 @@ def test_an_index_with_the_right_count_that_finds_nothing_is_made_again(data: Pa
             rows = [stored.row for stored in assistant.collection.library.iterate()]
             right = assistant.collection._vectors(rows, manifest)
         made.add(
-            replace_vectors(vector.paper_id, noise.normal(size=(1 + len(vector.chunks), 32)))
-            for vector in right
+            [
+                replace_vectors(vector.paper_id, noise.normal(size=(1 + len(vector.chunks), 32)))
+                for vector in right
+            ]
         )
         assert made.count() == 360
 

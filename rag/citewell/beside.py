@@ -7,14 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from citewell.embedding.base import usable_cpus
-
+_MOST = 32  # threads: an embedding model or a Chroma server elsewhere may let many questions wait
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Beside:
-    """As many threads as there are CPUs, started when needed and kept: each new one would have a heap of its own.
+    """Threads that are started when all are busy, and kept: each new one would have a heap of its own.
 
     Work is begun in the order in which it comes, so work may wait for work that came before it.
     """
@@ -26,7 +25,7 @@ class Beside:
         """Has the work done by one of the threads; in a forked child, which has none of them, by one of its own."""
         threads = self._threads
         if threads is None or threads[0] != os.getpid():
-            self._threads = threads = os.getpid(), ThreadPoolExecutor(usable_cpus(), "citewell-beside")
+            self._threads = threads = os.getpid(), ThreadPoolExecutor(_MOST, "citewell-beside")
         return threads[1].submit(work, *args, **kwargs)
 
     def close(self) -> None:
