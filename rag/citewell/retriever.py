@@ -121,7 +121,7 @@ class HybridRetriever:
         vector = beside.submit(self._vector, question, snapshot.manifest)
         allowed = library.matching(filters) if filters else None
         near = beside.submit(self._nearest, vector, snapshot, allowed)
-        terms = _terms(question)
+        terms = query_terms(question)
         words_found = library.lexical(terms, self._settings.title_weight)
         if allowed is not None:
             words_found = words_found.within(allowed)
@@ -245,7 +245,7 @@ def _place(candidate: Candidate) -> tuple[float, str]:
     return -round(candidate.score, 9), candidate.paper_id
 
 
-def _terms(question: str) -> tuple[str, ...]:
+def query_terms(question: str) -> tuple[str, ...]:
     """Returns the words that carry content, once each; all words where none does."""
     everything = tuple(dict.fromkeys(words(search_form(question))))
     return tuple(word for word in everything if word not in STOPWORDS) or everything

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from citewell.assistant import Assistant
 from citewell.chunking import sentence_spans
-from citewell.corpus.clean import search_form
-from citewell.text import STOPWORDS, stem, stems, words
+from citewell.retriever import query_terms
+from citewell.text import stem, stems
 from citewell.types import Answer, Paper, Span
 
 from citewell_eval.systems.library import NONE, LibrarySystem, Scored
@@ -35,13 +35,13 @@ class LexicalSystem(LibrarySystem):
 
     def search(self, question: str, k: int) -> list[str]:
         """Returns the ids of at most `k` papers that hold a word of the question, best first."""
-        found = self._found(_terms(self._checked(question)), k)
+        found = self._found(query_terms(self._checked(question)), k)
         return [scored.paper.paper_id for scored in found]
 
     def ask(self, question: str, history: Sequence[Answer] = ()) -> Answer:
         """Returns a sentence of each of the three best papers, or a refusal."""
         asked = self._asked(question, embedding=NONE)
-        terms = _terms(asked.question)
+        terms = query_terms(asked.question)
         found = self._found(terms, _ANSWERED_FROM)
         weights = self._idf(terms, asked.manifest.papers)
         most = (_K1 + 1) * sum(weights[stem(term)] for term in terms)
@@ -65,12 +65,6 @@ class LexicalSystem(LibrarySystem):
             root: max(1e-6, math.log((papers - held.get(root, 0) + 0.5) / (held.get(root, 0) + 0.5)))
             for root in roots
         }
-
-
-def _terms(question: str) -> list[str]:
-    """Returns the distinct words that carry content; all words where none does."""
-    everything = list(dict.fromkeys(words(search_form(question))))
-    return [word for word in everything if word not in STOPWORDS] or everything
 
 
 def _best_sentence(paper: Paper, weights: Mapping[str, float]) -> Span:
