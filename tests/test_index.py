@@ -164,6 +164,18 @@ def test_an_index_that_does_not_say_how_many_chunks_a_paper_has_is_made_again(
     assert gone not in nearest(assistant.collection, PAPERS[7].title)
 
 
+def test_an_index_of_abstracts_alone_need_not_say_how_many_chunks_a_paper_has(data: Path) -> None:
+    told: list[str] = []
+    with Assistant.open(data, embedder=HashEmbedder(), chunk_index_limit=0, notify=told.append) as assistant:
+        ingest(assistant, PAPERS)
+        abstracts = assistant.collection.snapshot().generation._collections[ABSTRACTS]
+        held = abstracts.get()["ids"]
+        abstracts.update(ids=held, metadatas=[{"paper": paper_id, "chunks": None} for paper_id in held])
+        assert assistant.remove([found(assistant, PAPERS[7].title)]) == 1
+        assert assistant.collection.snapshot().generation.count() == len(PAPERS) - 1
+    assert told == []
+
+
 def test_removed_papers_are_gone_everywhere(assistant: Assistant) -> None:
     ingest(assistant, PAPERS)
     assert assistant.remove(["p5", "p6", "nobody"]) == 2

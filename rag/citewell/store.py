@@ -176,8 +176,7 @@ class Generation(VectorIndex):
         counts = [{"chunks": len(paper.chunks) if self.has_chunks else 0} for paper in papers]
         chunk_ids = _chunk_ids(zip(paper_ids, counts, strict=True))
         with _translated(self.path):
-            abstracts = np.stack([paper.abstract for paper in papers])
-            _upsert(self._collections[ABSTRACTS], paper_ids, abstracts, counts)
+            _upsert(self._collections[ABSTRACTS], paper_ids, np.stack([p.abstract for p in papers]), counts)
             if chunk_ids:  # without metadata, which would take a fifth of the time
                 chunks = np.concatenate([paper.chunks for paper in papers])
                 _upsert(self._collections[CHUNKS], chunk_ids, chunks, None)
@@ -193,7 +192,8 @@ class Generation(VectorIndex):
         for start in range(0, len(paper_ids), 500):
             with _translated(self.path):
                 held: Any = abstracts.get(ids=list(paper_ids[start : start + 500]), include=["metadatas"])
-                _delete(chunks, _chunk_ids(zip(held["ids"], held["metadatas"], strict=True)))
+                counted = zip(held["ids"], held["metadatas"], strict=True) if self.has_chunks else ()
+                _delete(chunks, _chunk_ids(counted))
                 _delete(abstracts, held["ids"])
 
     def _count(self, name: str) -> int:
