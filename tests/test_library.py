@@ -369,8 +369,13 @@ def test_an_index_of_words_that_cannot_be_read_is_told_and_what_was_read_before_
     connection = library.connection()
     (size,) = connection.execute("SELECT sz FROM papers_fts_docsize WHERE id = 3").fetchone()
     connection.execute("UPDATE papers_fts_docsize SET sz = x'01' WHERE id = 3")
-    for _ in range(2):
+    for ask in (
+        lambda: library.lexical(["coral"], 2.5),
+        lambda: library.document_frequencies(["coral"]),
+        lambda: library.vocabulary("c", 1, 9),
+        lambda: library.lexical(["coral"], 2.5),
+    ):
         with pytest.raises(CollectionError, match="its index of words cannot be read"):
-            library.lexical(["coral"], 2.5)
+            ask()
     connection.execute("UPDATE papers_fts_docsize SET sz = ? WHERE id = 3", (size,))
     assert list(library.lexical(["coral"], 2.5).rows) == [1, 2, 3]

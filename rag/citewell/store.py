@@ -44,7 +44,7 @@ _ADD_BATCH = 2_000  # Chroma takes at most 5,461 at once, and leaves a longer lo
 _ASKED_FOR = 20  # nearest vectors among which a health check expects a paper
 _SAME_VECTOR = 1e-4  # cosine distance
 _GRAPH = {"space": "cosine", "ef_search": 400, "sync_threshold": 1_000}
-# Chunks propose what abstracts and words have missed: their graph may be coarser, and is made in half the time.
+# Chunks propose what abstracts and words have missed: their graph may be coarser, and takes less time.
 HNSW: Mapping[str, Mapping[str, Any]] = {
     ABSTRACTS: _GRAPH | {"max_neighbors": 32, "ef_construction": 200},
     CHUNKS: _GRAPH | {"max_neighbors": 16, "ef_construction": 100},

@@ -1,7 +1,8 @@
 """What stock LlamaIndex is given, so that it differs from Citewell in nothing but itself.
 
-The same papers, the same embedding model, the same language model through the same client, and Chroma. There is no
-llama-index-vector-stores-chroma in the lock, so `ChromaStore` does what that package does, over chromadb itself.
+The same papers, the same embedding model, the same language model through the same client, and Chroma. It runs where
+the developers' packages are not installed, so `ChromaStore` does over chromadb what llama-index-vector-stores-chroma
+does.
 """
 
 from __future__ import annotations

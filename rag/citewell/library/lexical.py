@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -104,13 +105,10 @@ class LexicalIndex:
             CollectionError: the index of words is damaged.
         """
         connection = self._connection()
-        try:
-            with snapshot(connection):
-                revision = _revision(connection)
-                lengths = self._at(revision, connection)
-                found = [self._of(term, title_weight, revision, lengths, connection) for term in terms]
-        except (ValueError, IndexError) as error:  # lengths or places that no library has
-            raise damaged(connection.path, "its index of words cannot be read") from error
+        with _reading(connection):
+            revision = _revision(connection)
+            lengths = self._at(revision, connection)
+            found = [self._of(term, title_weight, revision, lengths, connection) for term in terms]
         most = (_K1 + 1) * sum(lengths.idf(len(postings.rows)) for postings in found)
         total = np.zeros(len(lengths.words))
         holds = np.zeros(len(lengths.words), dtype=bool)
@@ -124,7 +122,7 @@ class LexicalIndex:
         """Returns in how many papers each stem stands, without those that stand nowhere."""
         connection = self._connection()
         query = "SELECT doc FROM papers_vocabulary WHERE term = ?"
-        with snapshot(connection):
+        with _reading(connection):
             holding = self._at(_revision(connection), connection).holding
             for stem in stems:
                 if stem not in holding:  # to count the papers of a frequent word takes milliseconds
@@ -136,13 +134,13 @@ class LexicalIndex:
         """Returns those of the stems that stand in any paper, which takes less than to count them."""
         connection = self._connection()
         query = "SELECT 1 FROM papers_places WHERE term = ? LIMIT 1"
-        with snapshot(connection):
+        with _reading(connection):
             return {stem for stem in stems if connection.execute(query, (stem,)).fetchone()}
 
     def vocabulary(self, first: str) -> dict[str, int]:
         """Returns the indexed stems with a first letter, and in how many papers each stands."""
         connection = self._connection()
-        with snapshot(connection):
+        with _reading(connection):
             revision = _revision(connection)
             self._at(revision, connection)
             if (known := self._vocabularies.get(first)) is not None:
@@ -185,6 +183,16 @@ class LexicalIndex:
                 while self._postings > _KEPT_POSTINGS:
                     self._postings -= len(self._kept.popitem(last=False)[1].rows)
         return read
+
+
+@contextmanager
+def _reading(connection: Connection) -> Iterator[None]:
+    """Lets everything that is read meanwhile be of one revision, and tells of what no index of words can hold."""
+    try:
+        with snapshot(connection):
+            yield
+    except (ValueError, IndexError) as error:  # lengths or places that no library has
+        raise damaged(connection.path, "its index of words cannot be read") from error
 
 
 def _revision(connection: Connection) -> int:
