@@ -11,8 +11,9 @@ import pytest
 from citewell import Assistant, Listing, Paper
 from citewell.errors import CollectionError, NoCollectionError
 from citewell.index import Collection
-from citewell.store import ABSTRACTS
+from citewell.indexing import vectors_of
 from citewell.types import IngestReport, Rejection
+from citewell.vector_index import ABSTRACTS
 from fakes import HashEmbedder, entries, paper, word
 
 PAPERS = [paper(number) for number in range(40)]
@@ -51,7 +52,7 @@ def assert_complete(collection: Collection) -> None:
     snapshot = collection.snapshot()
     assert snapshot.generation is not None
     rows = [stored.row for stored in collection.library.iterate()]
-    vectors = collection._vectors(rows, snapshot.manifest)
+    vectors = vectors_of(collection.library, rows, snapshot.manifest)
     assert snapshot.generation.count() == len(rows) == len(vectors) == snapshot.manifest.papers
     assert [vector.paper_id for vector in vectors if not snapshot.generation.finds(vector)] == []
 
@@ -248,7 +249,7 @@ def test_a_question_in_the_middle_of_a_change_of_model_still_has_its_vectors(dat
         with Assistant.open(data, embedder=HashEmbedder("new")) as writer:
             ingest(writer, [])
         rows = [stored.row for stored in reader.collection.library.iterate()]
-        vectors = reader.collection._vectors(rows, snapshot.manifest)
+        vectors = vectors_of(reader.collection.library, rows, snapshot.manifest)
         assert len(vectors) == 40
         assert snapshot.generation is not None
         assert all(snapshot.generation.finds(vector) for vector in vectors)
@@ -287,7 +288,7 @@ def test_papers_of_an_abandoned_change_of_model_get_vectors_of_the_one_in_use(da
         ingest(assistant, PAPERS)
         with Assistant.open(data, embedder=new) as writer, pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                writer.collection.store, "build", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+                writer.collection.store, "begin", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
             )
             with pytest.raises(KeyboardInterrupt):
                 ingest(writer, [paper(40), paper(41)])
@@ -349,15 +350,14 @@ def test_every_stage_of_progress_ends_at_its_total(data: Path, tmp_path: Path) -
     listing.write_text("title,abstract\n" + "".join(f"{p.title},{p.abstract}\n" for p in PAPERS))
     size = listing.stat().st_size
     for salt, stages in (
-        ("", [("reading and embedding", size), ("indexing", 40)]),
+        ("", [("reading and embedding", size)]),  # indexed meanwhile
         ("", [("reading and embedding", size)]),
         ("new", [("reading and embedding", size), ("embedding again", 1), ("indexing", 41)]),
     ):
         progress = Recorded()
         with Assistant.open(data, embedder=HashEmbedder(salt), ingest_batch=7) as assistant:
             assistant.ingest([listing], progress)
-            if len(stages) == 1:
-                ingest(assistant, [paper(50)])
+            ingest(assistant, [paper(50)])
         assert progress.stages == stages
         assert progress.done == pytest.approx([total for _, total in stages])
         assert progress.stored == 40

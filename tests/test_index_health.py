@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,10 @@ import numpy as np
 import pytest
 from citewell import Assistant
 from citewell.errors import CollectionError
+from citewell.indexing import vectors_of
 from citewell.library import Library
-from citewell.store import Generation, PaperVectors, VectorStore
+from citewell.store import Generation, VectorStore
+from citewell.vector_index import PaperVectors
 from fakes import HashEmbedder, entries, paper, words_of
 from numpy.typing import NDArray
 
@@ -62,7 +65,7 @@ def assert_all_found(data: Path, messages: list[str] | None = None) -> None:
         snapshot = assistant.collection.snapshot()
         assert snapshot.generation is not None
         rows = [stored.row for stored in assistant.collection.library.iterate()]
-        vectors = assistant.collection._vectors(rows, snapshot.manifest)
+        vectors = vectors_of(assistant.collection.library, rows, snapshot.manifest)
         assert len(vectors) == snapshot.generation.count() == 360
         assert all(snapshot.generation.finds(vector) for vector in vectors)
     assert embedder.embedded == 0
@@ -141,7 +144,7 @@ def test_an_index_with_the_right_count_that_finds_nothing_is_made_again(data: Pa
         with Assistant.open(data, embedder=HashEmbedder()) as assistant:
             manifest = assistant.collection.library.manifest()
             rows = [stored.row for stored in assistant.collection.library.iterate()]
-            right = assistant.collection._vectors(rows, manifest)
+            right = vectors_of(assistant.collection.library, rows, manifest)
         made.add(
             [
                 replace_vectors(vector.paper_id, noise.normal(size=(1 + len(vector.chunks), 32)))
@@ -153,7 +156,9 @@ def test_an_index_with_the_right_count_that_finds_nothing_is_made_again(data: Pa
     def replace_vectors(paper_id: str, wrong: NDArray[np.float64]) -> PaperVectors:
         return PaperVectors(paper_id, wrong[0].astype(np.float32), wrong[1:].astype(np.float32))
 
-    name = VectorStore(data / "vectors").build("", mislead)
+    with closing(VectorStore(data / "vectors").begin("")) as building:
+        mislead(building.generation)
+        name = building.finish()
     shutil.rmtree(published)
     (data / "vectors" / name).rename(published)
     assert_all_found(data, [REPAIR])
@@ -281,7 +286,7 @@ def test_a_repair_that_fails_again_and_again_is_told_once(
     told: list[str] = []
     with Assistant.open(data, embedder=HashEmbedder(), notify=told.append) as assistant:
         with monkeypatch.context() as patch:
-            patch.setattr(VectorStore, "build", full)
+            patch.setattr(VectorStore, "begin", full)
             for number in range(3):
                 assert assistant.search(words_of(number), k=1)[0].paper_id == f"p{number}"
         assert told == [REPAIR, "The vector index is missing or damaged and stays so: No room for index 1."]

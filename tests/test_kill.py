@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from citewell import Assistant
 from citewell.errors import NoCollectionError
+from citewell.indexing import vectors_of
 from citewell.library import Library
 from fakes import HashEmbedder, paper, words_of
 
@@ -115,7 +116,7 @@ def test_nothing_acknowledged_is_lost_and_every_rerun_completes(tmp_path: Path, 
         snapshot = assistant.collection.snapshot()
         assert snapshot.generation is not None
         rows = [stored.row for stored in assistant.collection.library.iterate()]
-        vectors = assistant.collection._vectors(rows, snapshot.manifest)
+        vectors = vectors_of(assistant.collection.library, rows, snapshot.manifest)
         assert snapshot.generation.count() == len(vectors) == FILES * PER_FILE
         assert all(snapshot.generation.finds(vector) for vector in vectors)
         assert assistant.ingest(files).unchanged == FILES * PER_FILE

@@ -17,7 +17,7 @@ import pytest
 from citewell import Assistant, Paper
 from citewell.errors import NoCollectionError
 from citewell.library import LibraryWriter
-from citewell.store import Generation, VectorStore
+from citewell.store import Building, Generation, VectorStore
 from fakes import HashEmbedder, entries, paper, word
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -54,7 +54,8 @@ def killed_at(step: int) -> Iterator[None]:
             dying(LibraryWriter, name)
         for name in ("add", "remove", "close"):
             dying(Generation, name)
-        for name in ("build", "sweep"):
+        dying(Building, "finish")
+        for name in ("begin", "sweep"):
             dying(VectorStore, name)
         yield
 

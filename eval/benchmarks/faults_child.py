@@ -23,7 +23,7 @@ import chromadb.api.rust  # noqa: F401 (before the process becomes a user who ma
 import citewell.gate  # noqa: F401
 from citewell.assistant import Assistant
 from citewell.errors import CitewellError
-from citewell.store import PaperVectors
+from citewell.indexing import vectors_of
 from faults_papers import RANKED, Numbered, WordVectors, entries, number_of, paper, version_of, word, words_of
 
 _NOBODY = 65534
@@ -181,15 +181,14 @@ class Worker:
         snapshot = collection.snapshot()
         if snapshot.generation is None:
             return ["there is no index"]
-        ids = {stored.row: stored.paper.paper_id for stored in collection.library.iterate()}
-        passages = collection.library.passages(list(ids), snapshot.manifest)
-        vectors = [PaperVectors(ids[row], one.abstract, one.chunks) for row, one in passages.items()]
+        rows = [stored.row for stored in collection.library.iterate()]
+        vectors = vectors_of(collection.library, rows, snapshot.manifest)
         unsound = [
             f"the index does not find {v.paper_id}" for v in vectors if not snapshot.generation.finds(v)
         ]
-        if not snapshot.generation.count() == len(vectors) == len(ids):
+        if not snapshot.generation.count() == len(vectors) == len(rows):
             unsound.append(
-                f"{snapshot.generation.count()} indexed, {len(vectors)} embedded of {len(ids)} papers"
+                f"{snapshot.generation.count()} indexed, {len(vectors)} embedded of {len(rows)} papers"
             )
         return unsound
 

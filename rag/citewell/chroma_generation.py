@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from citewell.chroma_server import ChromaServer
 from citewell.errors import ChromaServerError
 from citewell.library import Record, Served
-from citewell.store import ABSTRACTS, CHUNKS, HNSW, VectorIndex, has_chunks
+from citewell.store import HNSW, has_chunks
+from citewell.vector_index import ABSTRACTS, CHUNKS, VectorIndex
 
 if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection as ChromaCollection

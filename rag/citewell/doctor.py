@@ -32,13 +32,13 @@ from citewell.errors import (
     UsageError,
 )
 from citewell.index import Collection, Progress
+from citewell.indexing import vectors_of
 from citewell.library import Manifest
 from citewell.llm import load_llm
 from citewell.llm.reaching import reach
 from citewell.reranking import open_reranker
 from citewell.served import collection_of
 from citewell.settings import Settings, load_settings
-from citewell.store import PaperVectors
 from citewell.terminal import clean, labelled, size
 from citewell.turn import QUOTES
 
@@ -347,8 +347,7 @@ def check_index(collection: Collection) -> Check:
 def _ask_index(collection: Collection, manifest: Manifest) -> tuple[int, int, int]:
     """Returns how many papers the index holds, how many it failed to find, and how many were asked for."""
     rows = collection.library.sample(manifest.generation_revision, _ASKED_OF_INDEX)
-    ids, passages = collection.library.ids(rows), collection.library.passages(rows, manifest)
-    asked = [PaperVectors(ids[row], passages[row].abstract, passages[row].chunks) for row in passages]
+    asked = vectors_of(collection.library, rows, manifest)
     generation = collection.open_index(manifest)
     try:
         lost = sum(not generation.finds(paper) for paper in asked)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
@@ -20,17 +21,18 @@ from citewell.chunking import CHUNKER_VERSION
 from citewell.embedding import Embedder, open_embedder
 from citewell.embedding.base import TokenEmbedder
 from citewell.errors import CitewellError, CollectionBusyError, CollectionError
+from citewell.indexing import Ahead, Indexing, Plan, finds_sample
 from citewell.ingest import Consumed, Ingest, Progress, SilentProgress, workers
 from citewell.library import Filters, Library, LibraryWriter, Manifest, Recipe, StoredPassages, write_lock
 from citewell.library import create as create_library
 from citewell.settings import Settings
-from citewell.store import Generation, PaperVectors, VectorIndex, VectorStore, has_chunks
+from citewell.store import Generation, VectorStore, has_chunks
 from citewell.types import Entry, IngestReport, Rejection
+from citewell.vector_index import VectorIndex
 
 __all__ = ["Collection", "Consumed", "Progress", "SilentProgress", "Snapshot"]
 
 _CHECKED_AT_OPEN = 3
-_CHECKED_AT_BUILD = 16
 _GIVEN = "given:"  # marks a model that was passed in code
 
 T = TypeVar("T")
@@ -167,14 +169,15 @@ class Collection:
         with self._writing():
             embedder, recipe = self.wanted()
             before = self.library.manifest().fingerprint
-            with workers(embedder, self._given, self.settings) as (worker, settings):
-                ingest = Ingest(self.library, worker, recipe, settings, progress, consumed)
-                ingest.run(entries)
-                ingest.refresh()
-            report = ingest.report()
-            if self._sync(recipe, progress):
-                # Readers in the middle of a question still need the vectors of the model before.
-                LibraryWriter(self.library).prune({recipe.fingerprint, before})
+            with self._ahead(recipe) as ahead:
+                with workers(embedder, self._given, self.settings) as (worker, settings):
+                    ingest = Ingest(self.library, worker, recipe, settings, progress, consumed, ahead.follow)
+                    ingest.run(entries)
+                    ingest.refresh()
+                report = ingest.report()
+                if self._sync(recipe, progress, ahead=ahead):
+                    # Readers in the middle of a question still need the vectors of the model before.
+                    LibraryWriter(self.library).prune({recipe.fingerprint, before})
         return replace(report, seconds=round(perf_counter() - started, 3))
 
     def change(self, work: Callable[[LibraryWriter], T], progress: Progress | None = None) -> T:
@@ -213,7 +216,7 @@ class Collection:
             embedder, recipe = self.wanted()
             with workers(embedder, self._given, self.settings) as (worker, settings):
                 Ingest(self.library, worker, recipe, settings, progress, Consumed()).refresh()
-            self._publish(recipe, progress, base="")
+            self._publish(recipe, progress, Plan("", self._wants_chunks(self.library.manifest())))
 
     @contextmanager
     def _writing(self, rebuild: bool = False) -> Iterator[None]:
@@ -278,86 +281,63 @@ class Collection:
         generation: Generation | None = None
         with suppress(CollectionError):
             generation = self.store.open(manifest.generation)
-            if self._verified(generation, manifest, _CHECKED_AT_OPEN):
+            if finds_sample(self.library, generation, manifest, _CHECKED_AT_OPEN):
                 return generation
         if generation is not None:
             generation.close()
         return None
 
-    def _verified(self, generation: Generation, manifest: Manifest, samples: int) -> bool:
-        """Asks the index for papers it must hold: a count can be right while vectors are unsearchable."""
-        rows = self.library.sample(manifest.generation_revision, samples)
-        return all(generation.finds(paper) for paper in self._vectors(rows, manifest))
-
     def _stale(self, manifest: Manifest) -> bool:
         since = manifest.generation_revision
         return bool(self.library.changed_since(since, limit=1) or self.library.removed_since(since))
 
-    def _sync(self, recipe: Recipe, progress: Progress, afresh: bool = False) -> bool:
+    def _sync(
+        self, recipe: Recipe, progress: Progress, afresh: bool = False, ahead: Ahead | None = None
+    ) -> bool:
         """Publishes a generation that shows the library as it is now, unless the one in use does.
 
         Args:
             recipe: what its vectors are made with.
             progress: told how far it is.
             afresh: whether the one in use is of no use, not even to start from.
+            ahead: may have made most of it already.
 
         Returns:
             Whether a generation was published.
         """
         manifest = self.library.manifest()
-        held = manifest.fingerprint == recipe.fingerprint and self.store.holds(manifest.generation)
-        sound = held and not afresh and has_chunks(manifest.generation) == self._wants_chunks(manifest)
-        if sound and not self._stale(manifest):
+        plan = Plan("", self._wants_chunks(manifest)) if afresh else self._plan(recipe, manifest)
+        if plan.base and not self._stale(manifest):
             self.store.sweep_leftovers(manifest.generation)
             return False
-        base = manifest.generation if sound else ""
         try:
-            self._publish(recipe, progress, base)
+            self._publish(recipe, progress, plan, ahead)
         except CollectionError:
-            if not base:
+            if not plan.base:
                 raise
             self._notify("The vector index was damaged; building it again from the library.")
-            self._publish(recipe, progress, base="")
+            self._publish(recipe, progress, plan._replace(base=""))
         return True
+
+    def _plan(self, recipe: Recipe, manifest: Manifest) -> Plan:
+        """Returns how the next generation is made: from the one in use, if that is of the same kind."""
+        chunks = self._wants_chunks(manifest)
+        held = manifest.fingerprint == recipe.fingerprint and self.store.holds(manifest.generation)
+        sound = held and has_chunks(manifest.generation) == chunks
+        return Plan(manifest.generation if sound else "", chunks)
+
+    def _ahead(self, recipe: Recipe) -> Ahead:
+        """Returns what makes the index while papers are embedded, unless stored papers have no vectors yet."""
+        lacking = LibraryWriter(self.library).count_without_passages(recipe.fingerprint)
+        return Ahead(self.library, self.store, recipe, None if lacking else partial(self._plan, recipe))
 
     def _wants_chunks(self, manifest: Manifest) -> bool:
         return manifest.papers <= self.settings.chunk_index_limit
 
-    def _publish(self, recipe: Recipe, progress: Progress, base: str) -> None:
-        old = self.library.manifest()
-        new = replace(old, **recipe._asdict(), generation_revision=old.revision)
-        since = old.generation_revision if base else 0
-
-        def change(generation: Generation) -> None:
-            if base:
-                generation.remove(self.library.removed_since(since))
-            progress.start("indexing", self.library.count_changed(since))
-            for rows in self._changed_rows(since):
-                generation.add(self._vectors(rows, new))
-                progress.advance(len(rows))
-            if not self._verified(generation, new, _CHECKED_AT_BUILD):
-                raise CollectionError("The new vector index does not find papers it holds.")
-
-        name = self.store.build(base, change, self._wants_chunks(old))
-        writer = LibraryWriter(self.library)
-        with writer.transaction():
-            writer.publish(replace(new, generation=name))
-        self.store.sweep(keep=[name, old.generation])
-
-    def _changed_rows(self, since: int) -> Iterator[list[int]]:
-        last = 0
-        while rows := self.library.changed_since(since, limit=500, after=last):
-            yield rows
-            last = rows[-1]
-
-    def _vectors(self, rows: Sequence[int], manifest: Manifest) -> list[PaperVectors]:
-        ids = self.library.ids(rows)
-        passages = self.library.passages(rows, manifest)
-        return [
-            PaperVectors(ids[row], passages[row].abstract, passages[row].chunks)
-            for row in rows
-            if row in passages
-        ]
+    def _publish(self, recipe: Recipe, progress: Progress, plan: Plan, ahead: Ahead | None = None) -> None:
+        begun = ahead.take(plan) if ahead is not None else None
+        with closing(begun or Indexing(self.library, self.store, recipe, plan)) as indexing:
+            indexing.publish(progress)
 
     # --- models ----------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ embedded is not embedded again. While one batch is stored and the one after next
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
@@ -98,6 +98,7 @@ class Ingest:
         settings: the length of a chunk and of a batch.
         progress: told how far it is.
         consumed: bytes that reading the entries takes.
+        stored: called after every batch that was stored.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Ingest:
         settings: Settings,
         progress: Progress,
         consumed: Consumed,
+        stored: Callable[[], None] = lambda: None,
     ) -> None:
         self._library = library
         self._embedder = embedder
@@ -115,6 +117,7 @@ class Ingest:
         self._settings = settings
         self._progress = progress
         self._consumed = consumed
+        self._stored = stored
         self._writer = LibraryWriter(library)
         self._outcomes = {"added": 0, "updated": 0, "unchanged": 0, "duplicate": 0}
         self._rejected: list[Rejection] = []
@@ -129,6 +132,7 @@ class Ingest:
                 self._writer.adopt(self._recipe)
                 for paper in batch.papers:
                     self._outcomes[self._writer.put(paper).outcome] += 1
+            self._stored()
             self._progress.advance(batch.cost)
             self._progress.papers(len(batch.papers))
         self._progress.advance(self._consumed.take())

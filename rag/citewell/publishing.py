@@ -14,11 +14,12 @@ from dataclasses import replace
 from citewell.chroma_generation import ServedGeneration, generations
 from citewell.chroma_server import ChromaServer, Lease
 from citewell.errors import ChromaServerError, CollectionError
+from citewell.indexing import vectors_of
 from citewell.ingest import Progress
 from citewell.library import Changes, Library, Recipe, Record, Replica, ServedState
 from citewell.library.reader import batched
 from citewell.library.records import records_digest
-from citewell.store import PaperVectors, new_name
+from citewell.store import new_name
 
 _PUSHED = 200  # papers added between two looks at the lease
 _CHECKED = 16  # papers that the server must find
@@ -118,14 +119,12 @@ class Push:
     def _verify(self, generation: ServedGeneration, rows: Sequence[int]) -> None:
         """Asks the server for papers it was given: an answer to a request to store does not say they can be found."""
         asked = rows[:: max(len(rows) // _CHECKED, 1)]
-        ids = self._library.ids(asked)
         made_with = replace(self._library.manifest(), **self._recipe._asdict())
-        passages = self._library.passages(asked, made_with)
-        for row in passages:
-            if not generation.finds(PaperVectors(ids[row], passages[row].abstract, passages[row].chunks)):
+        for paper in vectors_of(self._library, asked, made_with):
+            if not generation.finds(paper):
                 raise CollectionError(
-                    f"{self._server.url} does not find {ids[row]!r}, which it was just given; nothing was published. "
-                    "Run `citewell doctor --rebuild`."
+                    f"{self._server.url} does not find {paper.paper_id!r}, which it was just given; nothing was "
+                    "published. Run `citewell doctor --rebuild`."
                 )
 
     def _state(

@@ -16,11 +16,13 @@ from citewell.chroma_server import ChromaServer, Lease
 from citewell.embedding import Embedder
 from citewell.errors import ChromaServerError, CollectionBusyError, CollectionError
 from citewell.index import Collection, Snapshot
+from citewell.indexing import Ahead, Plan
 from citewell.ingest import Progress, SilentProgress
 from citewell.library import LibraryWriter, Manifest, Recipe, Replica, ServedState, write_lock
 from citewell.publishing import Push
 from citewell.settings import Settings
-from citewell.store import VectorIndex, has_chunks
+from citewell.store import has_chunks
+from citewell.vector_index import VectorIndex
 
 LOOK_EVERY = 3.0  # seconds between two looks at the server
 _WORTH_TELLING = 1_000  # records
@@ -267,7 +269,13 @@ class ServedCollection(Collection):
                 "CITEWELL_CHUNK_TOKENS alike, or change it for everybody: `citewell doctor --rebuild`."
             )
 
-    def _sync(self, recipe: Recipe, progress: Progress, afresh: bool = False) -> bool:
+    def _ahead(self, recipe: Recipe) -> Ahead:
+        """Returns what makes nothing ahead: the server is given papers when all are stored."""
+        return Ahead(self.library, self.store, recipe, None)
+
+    def _sync(
+        self, recipe: Recipe, progress: Progress, afresh: bool = False, ahead: Ahead | None = None
+    ) -> bool:
         """Publishes the copy as it is now; returns whether there was anything to publish."""
         lease = self._lease
         if lease is None:
@@ -290,6 +298,6 @@ class ServedCollection(Collection):
             ) from error
         return True
 
-    def _publish(self, recipe: Recipe, progress: Progress, base: str) -> None:
-        """Publishes the copy in a new generation; `base` is for collections without a server."""
+    def _publish(self, recipe: Recipe, progress: Progress, plan: Plan, ahead: Ahead | None = None) -> None:
+        """Publishes the copy in a new generation; how it is made is for collections without a server."""
         self._sync(recipe, progress, afresh=True)

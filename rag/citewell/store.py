@@ -20,29 +20,26 @@ import tempfile
 import threading
 import uuid
 import zlib
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from citewell.errors import CollectionError
+from citewell.vector_index import ABSTRACTS, CHUNKS, PaperVectors, VectorIndex
 
 if TYPE_CHECKING:
     from chromadb.api.client import Client
     from chromadb.api.models.Collection import Collection
 
-ABSTRACTS, CHUNKS = "abstracts", "chunks"
 _ABSTRACTS_ONLY = f"-{ABSTRACTS}"  # ends the name of a generation that holds no chunk vectors
 _BUILDING = ".building-"
 _CHECKSUMS = "checksums.json"
 _PERSISTED = "index_metadata.pickle"  # Chroma writes it once a collection reaches its sync threshold
 _ADD_BATCH = 2_000  # Chroma takes at most 5,461 at once, and leaves a longer log behind
-_ASKED_FOR = 20  # nearest vectors among which a health check expects a paper
-_SAME_VECTOR = 1e-4  # cosine distance
 _GRAPH = {"space": "cosine", "ef_search": 400, "sync_threshold": 1_000}
 # Chunks propose what abstracts and words have missed: their graph may be coarser, and takes less time.
 HNSW: Mapping[str, Mapping[str, Any]] = {
@@ -51,79 +48,6 @@ HNSW: Mapping[str, Mapping[str, Any]] = {
 }
 
 _OPENING = threading.Lock()  # chromadb counts the clients of a folder without a lock
-
-
-class PaperVectors(NamedTuple):
-    """What the index holds of one paper: unit vectors of shapes (dim,) and (n, dim)."""
-
-    paper_id: str
-    abstract: NDArray[np.float32]
-    chunks: NDArray[np.float32]
-
-
-class VectorIndex(ABC):
-    """A collection of abstract vectors and one of chunk vectors, which may be left empty; readers see no change."""
-
-    @property
-    @abstractmethod
-    def has_chunks(self) -> bool:
-        """Whether it holds chunk vectors."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Releases files, connections and threads; the index cannot be used afterwards."""
-
-    @abstractmethod
-    def _count(self, name: str) -> int:
-        """Returns the number of vectors in one of the two collections."""
-
-    @abstractmethod
-    def _nearest(self, name: str, query: NDArray[np.float32], limit: int) -> list[tuple[str, float]]:
-        """Returns the owners of the nearest vectors and their cosine distances, best first."""
-
-    def count(self) -> int:
-        """Returns the number of papers.
-
-        Raises:
-            CollectionError: the index does not answer.
-        """
-        return self._count(ABSTRACTS)
-
-    def nearest_papers(self, query: NDArray[np.float32], limit: int) -> list[str]:
-        """Returns the ids of the papers whose abstract vectors are nearest, best first.
-
-        Raises:
-            CollectionError: the index does not answer.
-        """
-        return [paper_id for paper_id, _ in self._nearest(ABSTRACTS, query, limit)]
-
-    def nearest_by_chunk(self, query: NDArray[np.float32], limit: int) -> list[str]:
-        """Returns the distinct ids of the papers of the `limit` nearest chunks, best first.
-
-        Raises:
-            CollectionError: the index does not answer.
-        """
-        return list(dict.fromkeys(paper_id for paper_id, _ in self._nearest(CHUNKS, query, limit)))
-
-    def finds(self, paper: PaperVectors) -> bool:
-        """Returns whether real queries with the paper's own vectors find it, in both collections.
-
-        Where many papers have the same vector, finding others that are just as near is enough.
-        """
-        try:
-            expected = paper.chunks[:1] if self.has_chunks else ()
-            return self._finds(ABSTRACTS, paper.abstract, paper.paper_id) and all(
-                self._finds(CHUNKS, chunk, paper.paper_id) for chunk in expected
-            )
-        except CollectionError:
-            return False
-
-    def _finds(self, name: str, vector: NDArray[np.float32], paper_id: str) -> bool:
-        if not vector.any():
-            return True  # a text without a word is near nothing
-        found = self._nearest(name, vector, _ASKED_FOR)
-        same = len(found) == _ASKED_FOR and found[-1][1] < _SAME_VECTOR
-        return same or paper_id in (owner for owner, _ in found)
 
 
 class Generation(VectorIndex):
@@ -216,6 +140,57 @@ class Generation(VectorIndex):
         return list(zip(owners, distances, strict=True))
 
 
+class Building:
+    """A generation in the making, in a folder where no reader looks. Close it, finished or not.
+
+    Args:
+        folder: that of the generations.
+        base: the one of which it begins as a copy; empty for none.
+        chunks: whether it holds chunk vectors.
+
+    Raises:
+        CollectionError: the base is damaged, or the new one cannot be written.
+    """
+
+    def __init__(self, folder: Path, base: str, chunks: bool) -> None:
+        self._name = new_name(chunks)
+        self._folder = folder
+        self._path = folder / f"{_BUILDING}{self._name}"
+        self._open = True
+        try:
+            with _translated(folder, "cannot be written"):
+                folder.mkdir(parents=True, exist_ok=True)
+                if base:
+                    _check(folder / base)
+                    shutil.copytree(folder / base, self._path)
+            self.generation = Generation(self._path, create=not base)
+        except BaseException:
+            shutil.rmtree(self._path, ignore_errors=True)
+            raise
+
+    def finish(self) -> str:
+        """Makes it a generation like others, and returns its name.
+
+        Raises:
+            CollectionError: it cannot be written.
+        """
+        self._close()
+        with _translated(self._folder, "cannot be written"):
+            (self._path / _CHECKSUMS).write_text(json.dumps(_checksums(self._path)))
+            self._path.rename(self._folder / self._name)
+        return self._name
+
+    def close(self) -> None:
+        """Releases its files, and deletes them unless it is finished."""
+        self._close()
+        shutil.rmtree(self._path, ignore_errors=True)
+
+    def _close(self) -> None:
+        if self._open:
+            self._open = False
+            self.generation.close()
+
+
 class VectorStore:
     """The folder of generations of one collection."""
 
@@ -247,39 +222,17 @@ class VectorStore:
             scratch.cleanup()
             raise
 
-    def build(self, base: str, change: Callable[[Generation], None], chunks: bool = True) -> str:
-        """Makes a new generation from a copy of `base` (or from nothing if it is empty); returns its name.
-
-        `change` fills the copy. Until this returns, nothing that readers can see has changed.
+    def begin(self, base: str, chunks: bool = True) -> Building:
+        """Begins a new generation: a copy of `base`, or an empty one if that is empty.
 
         Args:
             base: a generation with chunk vectors if the new one is to have them, and without otherwise.
-            change: adds and removes papers.
             chunks: whether it holds chunk vectors.
 
         Raises:
             CollectionError: the base is damaged, or the new one cannot be written.
         """
-        name = new_name(chunks)
-        building = self.folder / f"{_BUILDING}{name}"
-        try:
-            with _translated(self.folder, "cannot be written"):
-                self.folder.mkdir(parents=True, exist_ok=True)
-                if base:
-                    _check(self.folder / base)
-                    shutil.copytree(self.folder / base, building)
-            generation = Generation(building, create=not base)
-            try:
-                change(generation)
-            finally:
-                generation.close()
-            with _translated(self.folder, "cannot be written"):
-                (building / _CHECKSUMS).write_text(json.dumps(_checksums(building)))
-                building.rename(self.folder / name)
-        except BaseException:
-            shutil.rmtree(building, ignore_errors=True)
-            raise
-        return name
+        return Building(self.folder, base, chunks)
 
     def sweep(self, keep: Sequence[str]) -> None:
         """Deletes generations and half-built ones except those named; hold the write lock."""
