@@ -141,6 +141,14 @@ def test_errors_of_opening_and_listing_become_reasons(
     assert sum(read_bytes) == total_bytes([tmp_path]) == 2 * len(RECORD)
 
 
+def test_a_file_is_not_read_far_ahead_of_its_papers(tmp_path: Path) -> None:
+    line = f'{{"title": "T", "abstract": "{"word " * 200}"}}\n'
+    (tmp_path / "a.jsonl").write_text(line * 400)
+    read_bytes: list[int] = []
+    for number, _ in enumerate(read_corpus([tmp_path], on_bytes=read_bytes.append), 1):
+        assert sum(read_bytes) < number * len(line) + 100_000
+
+
 def test_a_name_that_is_not_utf8_is_made_printable(tmp_path: Path) -> None:
     name = os.fsencode(tmp_path) + b"/caf\xe9.jsonl"
     with open(name, "w") as file:

@@ -19,6 +19,7 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "eval" / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # they are scripts, which import one another by name
 
 import peers  # noqa: E402
+import precision  # noqa: E402
 import probe  # noqa: E402
 import scale  # noqa: E402
 from questions import questions_about, spread  # noqa: E402
@@ -336,3 +337,17 @@ def test_a_collection_is_measured_from_cold_start_to_memory(tmp_path, capsys):
         assert all(value > 0 for value in values.values())
     assert str(tmp_path) not in files[0].read_text() + files[1].read_text()
     assert "ask, median ms" in capsys.readouterr().out
+
+
+# --- the precision of the model -------------------------------------------------------------------------
+
+
+def test_the_model_in_int8_has_other_products_and_nearly_the_same_vectors():
+    texts = {paper.title: f"{paper.title}. {paper.abstract}" for paper in PAPERS}
+    report = precision.measured(
+        texts, {"q": "What do bats use to find their way?"}, {"q": {PAPERS[3].title: 1}}
+    )
+    assert (report.texts, report.products_in_int8) == (5, 36)
+    assert 0.9 < report.cosine_lowest <= report.cosine < 0.9999
+    assert report.ndcg_10_float32 == report.ndcg_10_int8 == 1.0
+    assert report.ndcg_10_difference == (0.0, 0.0, 0.0)

@@ -12,6 +12,7 @@ from .files import os_reason
 from .limits import ReaderLimits
 
 CHUNK_BYTES = 256 * 1024
+_READ_BYTES = 32 * 1024  # what is read ahead of the papers counts as progress, so little is
 # A stream made by `xz -9` needs 65 MiB to expand; hostile ones ask for gigabytes.
 _XZ_MEMORY_BYTES = 256 * 1024 * 1024
 
@@ -84,7 +85,7 @@ def read_chunks(handle: BinaryIO, on_read: Callable[[int], None]) -> Iterator[by
     """
     while True:
         try:
-            chunk = handle.read(CHUNK_BYTES)
+            chunk = handle.read(_READ_BYTES)
         except OSError as error:
             raise StreamError(os_reason(error)) from error
         if not chunk:
