@@ -95,7 +95,9 @@ def test_a_repair_begins_with_all_that_the_model_was_asked_before():
     first = load_prompt("answer").messages(**values)
     second = load_prompt("repair").messages(**values, failed="1. A lie.\n   It is none.")
     assert second[0] == first[0]
-    assert second[1][1].startswith(first[1][1] + "\n\n") and second[1][1].endswith("1. A lie.\n   It is none.")
+    assert second[1][1].startswith(first[1][1] + "\n\n") and second[1][1].endswith(
+        "1. A lie.\n   It is none."
+    )
 
 
 def test_the_rules_of_an_answer_are_the_same_for_every_question():

@@ -1,7 +1,7 @@
 """Replies that go in circles: the end of the text is the same again and again, but for its numbers.
 
-A small model that decodes without chance falls into such a circle and stays in it until it is stopped, at 800 tokens for
-most of a minute. Nothing that it adds can be shown, as a sentence that was told before is not told twice.
+A small model that decodes without chance falls into such a circle and stays in it until it reaches its most tokens, which
+takes half a minute or more. Nothing that it adds can be shown: a sentence that was told is not told twice.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 
 _TIMES = 4  # how often the end has to stand there
-_LEAST = 240  # characters that it fills by then: more than ruled lines, indentation and lists of citations have
+_LEAST = (
+    240  # characters that it fills by then: more than ruled lines, indentation and lists of citations have
+)
 _LONGEST = 400  # characters of what is repeated
 _KEY = 24
 _STEP = 32  # characters after which the end is looked at again
@@ -35,6 +37,7 @@ class Circling:
 
 
 def _repeated(text: str) -> str | None:
+    """Returns the shortest text that stands `_TIMES` times at the end and fills `_LEAST` characters of it."""
     key, at = text[-_KEY:], len(text) - _KEY
     while (at := text.rfind(key, 0, at + _KEY - 1)) >= 0:
         period = len(text) - _KEY - at
