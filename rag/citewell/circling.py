@@ -1,7 +1,7 @@
 """Replies that go in circles: the end of the text is the same again and again, but for its numbers.
 
-A small model that decodes without chance falls into such a circle and stays in it until it reaches its most tokens, which
-takes half a minute or more. Nothing that it adds can be shown: a sentence that was told is not told twice.
+A small model that decodes without chance falls into such a circle and stays in it until it reaches its most tokens,
+which takes half a minute or more. Nothing that it adds can be shown: a sentence that was told is not told twice.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ class Circling:
         self._unseen = 0
 
     def feed(self, piece: str) -> str | None:
-        """Returns what the text ends with `_TIMES` times, once it does; numbers in it read 0."""
+        """Returns what the text ends with `_TIMES` times, once it does, as it stood there last."""
         self._unseen += len(piece)
         self._end += piece
         if self._unseen < _STEP:
             return None
         self._unseen = 0
-        self._end = _DIGITS.sub("0", self._end)[-_TIMES * _LONGEST :]
-        return _repeated(self._end)
+        self._end = self._end[-2 * _TIMES * _LONGEST :]  # with numbers of many digits
+        period = _period(_DIGITS.sub("0", self._end)[-_TIMES * _LONGEST :])
+        return None if period is None else self._end[-period:]
 
 
-def _repeated(text: str) -> str | None:
-    """Returns the shortest text that stands `_TIMES` times at the end and fills `_LEAST` characters of it."""
+def _period(text: str) -> int | None:
+    """Returns the length of the shortest text that stands `_TIMES` times at the end and fills `_LEAST` characters."""
     key, at = text[-_KEY:], len(text) - _KEY
     while (at := text.rfind(key, 0, at + _KEY - 1)) >= 0:
         period = len(text) - _KEY - at
@@ -45,5 +46,5 @@ def _repeated(text: str) -> str | None:
         if period > _LONGEST or length > len(text):
             return None
         if text[-length:-period] == text[period - length :]:
-            return text[-period:]
+            return period
     return None
