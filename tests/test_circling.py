@@ -15,8 +15,11 @@ def first(text, size=3):
     """Returns how many characters are read until a circle is seen, None where none is."""
     watch = Circling()
     for start in range(0, len(text), size):
-        if watch.feed(text[start : start + size]) is not None:
-            return start + size
+        read = start
+        for part in watch.parts(text[start : start + size]):
+            read += len(part)
+            if watch.feed(part) is not None:
+                return read
     return None
 
 
@@ -45,8 +48,20 @@ def test_a_circle_is_seen_after_a_few_rounds(circle, size):
     assert seen is not None and len(begins) < seen <= len(begins) + max(5 * len(circle), 240) + 100
 
 
-def test_numbers_that_count_on_make_no_difference():
+def test_a_count_that_runs_on_is_a_circle_too():
     assert first("".join(f'{{"source": {n}, "quote": "none"}}, ' for n in range(200))) is not None
+
+
+@pytest.mark.parametrize("size", [1, 5, 33, 5_000])
+def test_the_same_is_found_however_a_reply_is_cut(size):
+    text = "".join(objects(2)) + "Bees fly. " * 100
+    assert first(text, size) == first(text, 1)
+
+
+def test_sentences_that_differ_in_their_numbers_are_no_circle():
+    sentence = "The probe of {} reached 9{} points. "
+    said = (json.dumps({"sentence": sentence.format(2000 + n, n)}) for n in range(12))
+    assert first("\n".join(said)) is None
 
 
 @pytest.mark.parametrize(

@@ -100,10 +100,10 @@ def parse(pieces: Iterable[str]) -> Iterator[Item]:
 
 def _items(pieces: Iterable[str]) -> Iterator[Item]:
     scanner, circling = _Scanner(), Circling()
-    for piece in pieces:
-        for text, whole in scanner.feed(piece):
+    for part in (part for piece in pieces for part in circling.parts(piece)):
+        for text, whole in scanner.feed(part):
             yield from _read(text, whole)
-        if (repeated := circling.feed(piece)) is not None:
+        if (repeated := circling.feed(part)) is not None:
             yield Malformed(_told(repeated), "The reply goes in circles and is not read on.")
             return
     for text, whole in scanner.rest():
