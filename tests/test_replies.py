@@ -145,7 +145,7 @@ def test_a_refusal_that_is_denied_is_none():
         ('{"sentence": "Bees.", "citations": [{"source": true}]}', "not of the form"),
         ('{"sentence": "Bees.", "citations": [{"source": -1, "quote": "a b"}]}', "not of the form"),
         ('{"sentence": "Bees.", "citations": [{"source": NaN}]}', "not of the form"),
-        ('{"sentence": "Bees.", "citations": [%s]}' % DIGITS, "not a complete JSON"),
+        ('{"sentence": "Bees.", "citations": [' + DIGITS + "]}", "not a complete JSON"),
         ('{"sentence": "Bees \\ud800.", "citations": [1]}', "surrogate"),
         ('{"sentence": "Bees.", "citations": [{"source": 1, "quote": "\\ud800"}]}', "surrogate"),
         ("Bees \ud800 fly [1].", "surrogate"),
