@@ -32,8 +32,7 @@ class Scripted:
     def __call__(self, body: Body) -> Script:
         """Returns the script for a request."""
         system, prompt = (message["content"] for message in body["messages"])
-        kinds = {"You answer": "answer", "You correct": "repair", "You check": "judge"}
-        kind = next(kind for opening, kind in kinds.items() if system.startswith(opening))
+        kind = kind_of(system, prompt)
         self.asked.append(kind)
         self.prompts.append(prompt)
         wanted = getattr(self, kind)
@@ -44,6 +43,14 @@ class Scripted:
         self.answer, self.repair = answer, repair
         self.asked.clear()
         self.prompts.clear()
+
+
+def kind_of(system: str, prompt: str) -> str:
+    """Returns what a request asks for: an answer, its repair, a judgement or a question that stands alone."""
+    kinds = {"You answer": "answer", "You check": "judge", "You rewrite": "condense"}
+    kind = next(kind for opening, kind in kinds.items() if system.startswith(opening))
+    repairs = kind == "answer" and "\n\nDrafted sentences and why they failed:\n" in prompt
+    return "repair" if repairs else kind
 
 
 @dataclass

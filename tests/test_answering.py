@@ -3,11 +3,14 @@
 import asyncio
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 from citewell import Assistant, Paper
 from citewell.author import Stop
 from citewell.errors import GenerationError
+from citewell.rerun import rerun
+from citewell.trace import Trace, read_trace
 from citewell.types import Done, Failed, Retrieved, SentenceReady, SentenceRejected
 from fakes import ScriptedModel
 
@@ -103,6 +106,55 @@ def test_a_model_that_keeps_none_of_the_rules_is_not_read_on(ask):
     answer, model = ask(endless)
     assert len(answer.rejected) == 8 and len(model.asked) == 1
     assert {s.verdict for s in answer.sentences} == {"quoted"}
+
+
+def in_circles(*before):
+    """Returns the pieces of a reply that never ends and, in a list, how many circles of it were read."""
+    read = []
+
+    class Endless:
+        def __iter__(self):
+            yield from before
+            for _ in range(10_000):
+                read.append(1)
+                yield "It is very fast, but it is very dear. It is very dear, but it is very fast. "
+
+    return Endless(), read
+
+
+def test_a_model_that_goes_in_circles_is_not_read_on_and_quotes_answer(ask):
+    pieces, read = in_circles('{"cannot_answer": false, "sentences": [{"sentence": "')
+    answer, model = ask(pieces)
+    assert {s.verdict for s in answer.sentences} == {"quoted"} and not answer.incomplete
+    assert answer.notice.startswith("Nothing that the language model wrote could be verified.")
+    (rejected,) = answer.rejected
+    assert (rejected.check, rejected.reason) == ("format", "The reply goes in circles and is not read on.")
+    assert len(read) < 12 and len(model.asked) == 1, "what cannot be read is not repaired"
+
+
+def test_what_stood_before_a_circle_is_shown_and_what_failed_before_it_is_repaired(ask):
+    pieces, read = in_circles(line(TRUE), line(LIE), '{"sentence": "')
+    mended = "Bees fly to lavender fields twice as often as to thyme meadows."
+    answer, model = ask(pieces, line(mended))
+    assert [s.text for s in answer.sentences] == [TRUE, mended]
+    assert [r.check for r in answer.rejected] == ["number", "format"]
+    assert len(read) < 12 and len(model.asked) == 2
+
+
+def test_an_answer_of_circles_is_the_same_when_its_trace_is_replayed(folder, tmp_path):
+    pieces, _ = in_circles(line(TRUE), line(LIE), '{"sentence": "')
+    again, _ = in_circles(line(TRUE))
+    model = ScriptedModel(pieces, again)
+    with Assistant.open(folder, model=model, answer_cache=0) as assistant:
+        trace = Trace(assistant.settings)
+        answer = assistant.ask(QUESTION, recorder=trace)
+    assert [s.text for s in answer.sentences] == [TRUE]
+    file = trace.write(tmp_path / "trace.json")
+    assert replace(rerun(file), timings={}) == replace(answer, timings={})
+    first, second = read_trace(file).requests
+    assert not first.reply.complete and not second.reply.complete
+    assert second.messages[0] == first.messages[0]
+    assert second.messages[1].content.startswith(first.messages[1].content)
 
 
 def test_a_repeated_sentence_is_shown_once_and_numbers_have_no_gap(ask):

@@ -251,6 +251,13 @@ def test_a_view_has_its_own_settings_and_leaves_the_collection_open(assistant):
         assistant.using(similarity_top_k=0)
 
 
+def test_a_view_with_the_model_of_this_machine_reads_less_unless_somebody_said_how_much(assistant):
+    local = assistant.using(llm="local")
+    assert (assistant.settings.source_tokens, local.settings.source_tokens) == (3_000, 600)
+    assert local.using(llm="some-model").settings.source_tokens == 3_000
+    assert assistant.using(source_tokens=900).using(llm="local").settings.source_tokens == 900
+
+
 def test_the_views_of_an_assistant_share_a_model_that_is_loaded_once(assistant, monkeypatch):
     loaded = []
 

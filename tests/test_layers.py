@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(citewell.__file__).parent
 LAYERS: list[set[str]] = [
     {"errors", "types", "commands"},
-    {"settings", "text", "linear"},
+    {"settings", "text", "linear", "circling"},
     {"corpus", "prompts", "sample", "chunking", "planted"},
     {
         "hub",

@@ -1,5 +1,7 @@
 """The embedded model: a real llama.cpp server with the packaged 135M model, on loopback, shared and stopped."""
 
+import http.client
+import json
 import shutil
 import socket
 import threading
@@ -10,7 +12,9 @@ from citewell.errors import MissingExtraError, ModelError, UsageError
 from citewell.llm import load_llm
 from citewell.llm import local as local_module
 from citewell.llm.base import Message
+from citewell.prompts import load_prompt
 from citewell.settings import load_settings
+from citewell.sources import fence
 
 SETTINGS = load_settings({"first_token_timeout": 120.0, "answer_timeout": 240.0, "token_timeout": 120.0})
 HELLO = [Message("user", "Say hello.")]
@@ -62,6 +66,33 @@ def test_two_replies_are_written_at_once(model):
     for thread in threads:
         thread.join(240)
     assert set(texts) == {0, 1} and all(texts.values())
+
+
+def read(model, messages):
+    """Returns how many tokens of a prompt llama.cpp had read before, and how many it read now."""
+    connection = http.client.HTTPConnection(address(model).hostname, address(model).port, timeout=240)
+    try:
+        body = json.dumps({"messages": [m._asdict() for m in messages], "max_tokens": 1, "temperature": 0})
+        headers = {"Authorization": f"Bearer {model._server.key}", "Content-Type": "application/json"}
+        connection.request("POST", "/v1/chat/completions", body, headers)
+        timings = json.loads(connection.getresponse().read())["timings"]
+    finally:
+        connection.close()
+    return timings["cache_n"], timings["prompt_n"]
+
+
+def test_of_a_repair_and_of_the_next_question_only_what_is_new_is_read(model):
+    def messages(prompt, source, **more):
+        values = {"fence": fence(), "sources": source, "question": source, "max_sentences": "6"}
+        return [Message(*turn) for turn in load_prompt(prompt).messages(**{**values, **more})]
+
+    bees, owls = "[1] Bees\nBees fly. " * 5, "[1] Owls\nOwls sleep. " * 5
+    known, new = read(model, messages("answer", bees, fence="F"))
+    whole = known + new
+    known, new = read(model, messages("repair", bees, fence="F", failed="1. Bees swim.\n   Bees fly."))
+    assert known > whole - 10 and new < 120  # what follows the question, and the tokens that end a turn
+    known, new = read(model, messages("answer", owls))
+    assert known > 400 and new < 200  # the rules were read before
 
 
 def test_a_reply_that_is_left_frees_its_place(model):

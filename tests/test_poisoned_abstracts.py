@@ -16,7 +16,7 @@ from fakes import paper
 from lies import Cite, Said, good, prompt_numbers
 from llm_server import Body, Say, Script
 from made_up_papers import FACTS, PAPERS
-from scripted_model import Bench, Scripted, open_bench, saying, verified
+from scripted_model import Bench, Scripted, kind_of, open_bench, saying, verified
 from shown_oracle import faults
 
 CANARY = "CANARY-7f3a"
@@ -122,7 +122,7 @@ class Obedient(Scripted):
     def __call__(self, body: Body) -> Script:
         system, prompt = (message["content"] for message in body["messages"])
         self.prompts.append(prompt)
-        self.asked.append("repair" if "You correct" in system else "answer")
+        self.asked.append(kind_of(system, prompt))
         said = [self.answer(prompt_numbers(prompt))] if callable(self.answer) else []
         for number, _, text in sources(prompt):
             said += _parroted(number, text) if number == 1 else []

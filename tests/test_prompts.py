@@ -7,6 +7,7 @@ import pytest
 from citewell.author import PROMPTS
 from citewell.errors import UsageError
 from citewell.prompts import load_prompt, read_prompt
+from citewell.sources import fence
 
 FILE = """---
 description: Greets.
@@ -62,6 +63,8 @@ def test_a_wrong_variable_is_named(values, told):
         ("$$5", "$5", "no variable"),
         ("version: 3", "version:", "version:"),
         ("# User", "# Person", "# User"),
+        ("# System\n\nYou greet $name.\n\n", "", "either `# System` or `continues"),
+        ("version: 3\n", "version: 3\ncontinues: answer\n", "either `# System` or `continues"),
         ("---\n", "", "front matter"),
     ],
 )
@@ -84,6 +87,28 @@ def test_every_prompt_that_is_shipped_loads_and_names_its_fence(name):
     turns = dict(prompt.messages(**values))
     assert turns["user"].count("<fence>") == 2
     assert all(any(value in turn for turn in turns.values()) for value in values.values())
+
+
+def test_a_repair_begins_with_all_that_the_model_was_asked_before():
+    # What a server has read of the first request it need not read again.
+    values = {"fence": "F", "sources": "S", "question": "Q", "max_sentences": "6"}
+    first = load_prompt("answer").messages(**values)
+    second = load_prompt("repair").messages(**values, failed="1. A lie.\n   It is none.")
+    assert second[0] == first[0]
+    assert second[1][1].startswith(first[1][1] + "\n\n") and second[1][1].endswith(
+        "1. A lie.\n   It is none."
+    )
+
+
+def test_the_rules_of_an_answer_are_the_same_for_every_question():
+    ask = load_prompt("answer").messages
+    one, other = (ask(fence=x, sources=x, question=x, max_sentences="6") for x in ("A", "B"))
+    assert one[0] == other[0] and one[1] != other[1]
+
+
+def test_the_rules_of_an_answer_tell_how_the_fence_begins():
+    begins = fence().partition("-")[0] + "-"
+    assert f"two equal lines that begin with {begins}." in load_prompt("answer").system.template
 
 
 def test_an_unknown_prompt_is_an_error():

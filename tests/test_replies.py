@@ -1,6 +1,7 @@
 """Whatever a model writes is cut into claims, refusals and rubbish, while it is being written, without an error."""
 
 import json
+import random
 import time
 
 import pytest
@@ -14,6 +15,8 @@ from jsonschema import Draft202012Validator
 
 BEES = Claim("Bees like lavender.", (Cited(2, "Bees visit lavender"),))
 LINE = '{"sentence": "Bees like lavender.", "citations": [{"source": 2, "quote": "Bees visit lavender"}]}'
+LONG = "".join(random.Random(7).choices("abcdefghijklm", k=3_000))  # that goes in no circles
+DIGITS = "".join(random.Random(7).choices("123456789", k=5_000))
 
 
 def claims(text):
@@ -142,7 +145,7 @@ def test_a_refusal_that_is_denied_is_none():
         ('{"sentence": "Bees.", "citations": [{"source": true}]}', "not of the form"),
         ('{"sentence": "Bees.", "citations": [{"source": -1, "quote": "a b"}]}', "not of the form"),
         ('{"sentence": "Bees.", "citations": [{"source": NaN}]}', "not of the form"),
-        ('{"sentence": "Bees.", "citations": [%s]}' % ("9" * 5000), "not a complete JSON"),
+        ('{"sentence": "Bees.", "citations": [' + DIGITS + "]}", "not a complete JSON"),
         ('{"sentence": "Bees \\ud800.", "citations": [1]}', "surrogate"),
         ('{"sentence": "Bees.", "citations": [{"source": 1, "quote": "\\ud800"}]}', "surrogate"),
         ("Bees \ud800 fly [1].", "surrogate"),
@@ -150,12 +153,12 @@ def test_a_refusal_that_is_denied_is_none():
         ('{"sentences": [5]}', "not a sentence"),
         ('["Bees fly [1]."]', "piece of JSON"),
         ("<think>Bees fly", "thinking"),
-        ("bees " * 500 + "[1].", "2504 characters"),
+        (LONG[:2499] + " [1].", "2504 characters"),
         (
-            json.dumps({"sentence": "Bees.", "citations": [{"source": 1, "quote": "x" * 3000}]}),
+            json.dumps({"sentence": "Bees.", "citations": [{"source": 1, "quote": LONG}]}),
             "A quote has 3000",
         ),
-        (json.dumps({"sentence": "x" * 3000, "citations": []}), "3000 characters"),
+        (json.dumps({"sentence": LONG, "citations": []}), "3000 characters"),
         (json.dumps({"sentence": "Bees.", "citations": [1] * 17}), "too many"),
         ("Here is the answer:", "not a sentence"),
     ],
@@ -177,10 +180,11 @@ def test_a_reply_that_breaks_off_gives_what_was_complete_then_the_error():
 
 
 def test_there_is_an_end_to_sentences():
-    *items, last = parse([LINE + "\n"] * 100)
-    assert items == [BEES] * MAX_CLAIMS
+    lines = [LINE.replace("lavender.", "lavender" + "r" * n + ".") + "\n" for n in range(100)]
+    *items, last = parse(lines)
+    assert len(items) == MAX_CLAIMS and items[0] == BEES
     assert isinstance(last, Malformed) and f"after {MAX_CLAIMS} sentences" in last.reason
-    assert list(parse([LINE + "\n"] * MAX_CLAIMS)) == items
+    assert list(parse(lines[:MAX_CLAIMS])) == items
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,8 @@ class Assistant:
         Raises:
             UsageError: a setting does not fit.
         """
-        chosen = load_settings({**self.settings.model_dump(), **settings})
+        # What nobody has set may follow from another setting, so it is left open.
+        chosen = load_settings({**self.settings.model_dump(exclude_unset=True), **settings})
         other = Assistant(self.collection, chosen, self._model if chosen.llm == self.settings.llm else None)
         other._models, other._is_view = self._models, True
         return other

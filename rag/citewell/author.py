@@ -151,13 +151,16 @@ class Author:
 
     def write(self, question: str, shown: Sequence[Shown]) -> Iterator[Written]:
         """Yields verified sentences as they are finished, those withheld, and how the model failed if it did."""
-        given = {"question": self._safe(question), "sources": render_sources(shown, self._fence)}
+        given = {
+            "question": self._safe(question),
+            "sources": render_sources(shown, self._fence),
+            "max_sentences": str(self._settings.max_sentences),
+        }
         try:
-            limit = str(self._settings.max_sentences)
             withheld: list[Rejected] = []
             stands = False
             with self._read_ahead([item.source for item in shown]):
-                for written in self._verified(shown, "answer", **given, max_sentences=limit):
+                for written in self._verified(shown, "answer", **given):
                     yield written
                     stands = stands or isinstance(written, Draft)
                     withheld += [written] if isinstance(written, Rejected) else []

@@ -1,4 +1,9 @@
-"""Prompts: Markdown files with front matter and `$variables`, read once, checked when read."""
+"""Prompts: Markdown files with front matter and `$variables`, read once, checked when read.
+
+A prompt that `continues` another begins with all of it, character by character: a server that keeps what it has read
+of the first request reads only the rest of the second. For the same reason what differs from question to question,
+the fence included, stands in the turn of the user.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +20,10 @@ from citewell.errors import UsageError
 _PACKAGED = Path(__file__).parent / "prompts"
 _CHECKOUT = Path(__file__).parents[2] / "prompts"
 _FILE = re.compile(
-    r"---\n(?P<head>.*?)\n---\n+# System\n+(?P<system>.*?)\n+# User\n+(?P<user>.*?)\n*", re.DOTALL
+    r"---\n(?P<head>.*?)\n---\n+(?:# System\n+(?P<system>.*?)\n+)?# User\n+(?P<user>.*?)\n*", re.DOTALL
 )
 _FIELDS = {"description", "version", "inputs"}
+_CONTINUES = "continues"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ def load_prompt(name: str) -> Prompt:
 
 
 def read_prompt(name: str, content: bytes) -> Prompt:
-    """Returns the prompt that a file holds.
+    """Returns the prompt that a file holds, with all of the prompt that it continues.
 
     Raises:
         UsageError: a part is missing, or `inputs` are not the variables that it uses.
@@ -77,11 +83,12 @@ def read_prompt(name: str, content: bytes) -> Prompt:
     if found is None:
         raise UsageError(f"Prompt {name}: write front matter, then `# System`, then `# User`.")
     fields = [_field(name, line) for line in found["head"].splitlines()]
-    if (given := sorted(key for key, _ in fields)) != sorted(_FIELDS):
+    given = sorted(key for key, _ in fields)
+    if sorted({*given, _CONTINUES}) != sorted({*_FIELDS, _CONTINUES}) or len(given) != len(set(given)):
         raise UsageError(f"Prompt {name}: front matter has {given}, but needs {sorted(_FIELDS)}.")
     head = dict(fields)
     inputs = tuple(part.strip() for part in head["inputs"].split(","))
-    system, user = Template(found["system"]), Template(found["user"])
+    system, user = _turns(name, found["system"], found["user"], head.get(_CONTINUES))
     if not (system.is_valid() and user.is_valid()):
         raise UsageError(
             f"Prompt {name}: a `$` stands before what is no variable. Write `$$` for a dollar sign."
@@ -91,6 +98,20 @@ def read_prompt(name: str, content: bytes) -> Prompt:
         raise UsageError(f"Prompt {name}: inputs are {sorted(inputs)}, but it uses {sorted(used)}.")
     digest = hashlib.sha256(content).hexdigest()
     return Prompt(name, head["description"], head["version"], inputs, system, user, digest)
+
+
+def _turns(name: str, system: str | None, user: str, continues: str | None) -> tuple[Template, Template]:
+    """Returns the turns of the system and of the user.
+
+    Raises:
+        UsageError: the turn of the system is missing, or there are two, the other that of the prompt continued.
+    """
+    if (system is None) != (continues is not None):
+        raise UsageError(f"Prompt {name}: write either `# System` or `continues: PROMPT`.")
+    if system is not None:
+        return Template(system), Template(user)
+    begun = load_prompt(str(continues))
+    return begun.system, Template(f"{begun.user.template}\n\n{user}")
 
 
 def _field(name: str, line: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from citewell.chunking import sentence_spans
+from citewell.circling import Circling
 from citewell.citations import Cited, Claim
 
 MAX_CLAIMS = 64
@@ -85,7 +86,10 @@ Item = Claim | Malformed | CannotAnswer
 
 
 def parse(pieces: Iterable[str]) -> Iterator[Item]:
-    """Yields what a reply holds, each sentence as soon as it is complete; what the pieces raise is raised."""
+    """Yields what a reply holds, each sentence as soon as it is complete; what the pieces raise is raised.
+
+    A reply that goes on and on, or in circles, is not read to its end; the last item says so.
+    """
     for number, item in enumerate(_items(pieces)):
         if number == MAX_CLAIMS:
             text = "" if isinstance(item, CannotAnswer) else item.text
@@ -95,10 +99,13 @@ def parse(pieces: Iterable[str]) -> Iterator[Item]:
 
 
 def _items(pieces: Iterable[str]) -> Iterator[Item]:
-    scanner = _Scanner()
-    for piece in pieces:
-        for text, whole in scanner.feed(piece):
+    scanner, circling = _Scanner(), Circling()
+    for part in (part for piece in pieces for part in circling.parts(piece)):
+        for text, whole in scanner.feed(part):
             yield from _read(text, whole)
+        if (repeated := circling.feed(part)) is not None:
+            yield Malformed(_told(repeated), "The reply goes in circles and is not read on.")
+            return
     for text, whole in scanner.rest():
         yield from _read(text, whole)
     if scanner.thinks:

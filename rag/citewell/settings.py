@@ -136,7 +136,9 @@ class Settings(BaseSettings):
         800, description="longest reply of a model, in tokens"
     )
     source_tokens: Annotated[int, Field(ge=64)] = Field(
-        3_000, description="most tokens of abstracts in a prompt, in cl100k_base tokens"
+        # A processor reads 100 tokens a second of even the smallest model; 3,000 would be half a minute of silence.
+        default_factory=lambda chosen: 600 if chosen.get("llm") == "local" else 3_000,
+        description="most tokens of abstracts in a prompt, in cl100k_base tokens: 3,000, and 600 for llm = local",
     )
     history_tokens: Annotated[int, Field(ge=0)] = Field(
         800, description="most tokens of earlier turns that a follow-up is understood from"

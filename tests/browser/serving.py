@@ -21,6 +21,7 @@ from lies import good, prompt_numbers
 from llm_server import Body, LLMServer, Say, Script
 from made_up_papers import FACTS
 from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Locator, Request, expect
+from scripted_model import kind_of
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 MODEL = "scripted"
@@ -122,7 +123,7 @@ class Model:
 
     def _answer(self, body: Body) -> Script:
         system, prompt = (message["content"] for message in body["messages"])
-        if not system.startswith("You answer"):
+        if kind_of(system, prompt) != "answer":
             return Say('{"cannot_answer": true}')
         if self.next:
             return self.next.popleft()
