@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from citewell import Assistant
+from citewell.doctor import check_index
 from citewell.errors import CollectionError
 from citewell.indexing import vectors_of
 from citewell.store import Generation
-from citewell.vector_index import CHUNKS
+from citewell.vector_index import CHUNKS, tolerated
 from fakes import HashEmbedder, entries, paper
 
 PAPERS = [paper(number) for number in range(40)]
@@ -142,3 +143,41 @@ def test_a_change_of_model_is_indexed_when_all_have_its_vectors(data: Path) -> N
         assistant.collection.ingest(entries(PAPERS[20:]))
     assert set(seen) == {0}
     assert_complete(data, 40)
+
+
+@pytest.mark.parametrize(
+    ("missed", "asked", "sound"),
+    [
+        (0, 0, True),
+        (0, 3, True),
+        (1, 3, False),
+        (1, 15, False),
+        (1, 16, True),
+        (2, 16, False),
+        (2, 400, False),
+    ],
+)
+def test_one_paper_of_many_may_be_out_of_reach_of_a_sound_index(missed: int, asked: int, sound: bool) -> None:
+    assert tolerated(missed, asked) == sound
+
+
+def test_an_index_that_misses_one_paper_is_kept_and_one_that_misses_two_is_not(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Assistant.open(data, embedder=HashEmbedder()) as assistant:
+        assistant.collection.ingest(entries(PAPERS))
+        library = assistant.collection.library
+        last = library.ids(library.sample(library.manifest().revision, 1)).popitem()[1]
+        generation = library.manifest().generation
+    finds = Generation.finds
+    gone = {last}
+    monkeypatch.setattr(
+        Generation, "finds", lambda self, paper: paper.paper_id not in gone and finds(self, paper)
+    )
+    with Assistant.open(data, embedder=HashEmbedder(), notify=pytest.fail) as assistant:
+        assistant.search("coral")
+        assert assistant.collection.library.manifest().generation == generation
+        assert check_index(assistant.collection).verdict == "ok"
+        assert "finds 39 of 40" in check_index(assistant.collection).detail
+        gone |= {"p0", "p20"}
+        assert check_index(assistant.collection).verdict == "fail"

@@ -24,6 +24,7 @@ import citewell.gate  # noqa: F401
 from citewell.assistant import Assistant
 from citewell.errors import CitewellError
 from citewell.indexing import vectors_of
+from citewell.vector_index import tolerated
 from faults_papers import RANKED, Numbered, WordVectors, entries, number_of, paper, version_of, word, words_of
 
 _NOBODY = 65534
@@ -183,9 +184,9 @@ class Worker:
             return ["there is no index"]
         rows = [stored.row for stored in collection.library.iterate()]
         vectors = vectors_of(collection.library, rows, snapshot.manifest)
-        unsound = [
-            f"the index does not find {v.paper_id}" for v in vectors if not snapshot.generation.finds(v)
-        ]
+        missed = snapshot.generation.missed(vectors)
+        lost = [] if tolerated(len(missed), len(vectors)) else missed
+        unsound = [f"the index does not find {paper_id}" for paper_id in lost]
         if not snapshot.generation.count() == len(vectors) == len(rows):
             unsound.append(
                 f"{snapshot.generation.count()} indexed, {len(vectors)} embedded of {len(rows)} papers"

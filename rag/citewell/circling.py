@@ -9,14 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_TIMES, _LONGEST = (
-    4,
-    400,
-)  # how often the end stands there, and how many characters of it at most are repeated
-_COUNTED_TIMES, _LONGEST_COUNTED = (
-    16,
-    100,
-)  # the same where numbers differ, as they may in a row of true sentences
+_TIMES, _LONGEST = 4, 400  # how often the end stands there, and the most characters that are repeated
+_COUNTED_TIMES, _LONGEST_COUNTED = 16, 100  # where numbers differ, as they may in a row of true sentences
 _LEAST = 240  # characters that it fills: more than ruled lines, indentation and lists of citations have
 _KEY = 24
 _STEP = 32  # characters after which the end is looked at again

@@ -41,6 +41,7 @@ from citewell.served import collection_of
 from citewell.settings import Settings, load_settings
 from citewell.terminal import clean, labelled, size
 from citewell.turn import QUOTES
+from citewell.vector_index import tolerated
 
 CheckVerdict = Literal["ok", "warn", "fail"]
 
@@ -334,14 +335,16 @@ def check_index(collection: Collection) -> Check:
         held, lost, asked = _ask_index(collection, manifest)
     except CollectionError as error:
         return Check("vector index", "fail", str(error), _REBUILD)
-    if lost:
+    if not tolerated(lost, asked):
         return Check("vector index", "fail", f"does not find {lost} of {asked} papers asked for", _REBUILD)
     if behind:
         detail = f"{behind:,} changes behind the library"
         return Check("vector index", "warn", detail, "The next question brings it up to date.")
     if held != manifest.papers:
         return Check("vector index", "fail", f"holds {held:,} of {manifest.papers:,} papers", _REBUILD)
-    return Check("vector index", "ok", f"holds all {held:,} papers, finds {asked} of {asked} asked for")
+    return Check(
+        "vector index", "ok", f"holds all {held:,} papers, finds {asked - lost} of {asked} asked for"
+    )
 
 
 def _ask_index(collection: Collection, manifest: Manifest) -> tuple[int, int, int]:
@@ -350,8 +353,7 @@ def _ask_index(collection: Collection, manifest: Manifest) -> tuple[int, int, in
     asked = vectors_of(collection.library, rows, manifest)
     generation = collection.open_index(manifest)
     try:
-        lost = sum(not generation.finds(paper) for paper in asked)
-        return generation.count(), lost, len(asked)
+        return generation.count(), len(generation.missed(asked)), len(asked)
     finally:
         generation.close()
 

@@ -21,7 +21,7 @@ from citewell.chunking import CHUNKER_VERSION
 from citewell.embedding import Embedder, open_embedder
 from citewell.embedding.base import TokenEmbedder
 from citewell.errors import CitewellError, CollectionBusyError, CollectionError
-from citewell.indexing import Ahead, Indexing, Plan, finds_sample
+from citewell.indexing import CHECKED_WELL, Ahead, Indexing, Plan, finds_sample
 from citewell.ingest import Consumed, Ingest, Progress, SilentProgress, workers
 from citewell.library import Filters, Library, LibraryWriter, Manifest, Recipe, StoredPassages, write_lock
 from citewell.library import create as create_library
@@ -281,7 +281,10 @@ class Collection:
         generation: Generation | None = None
         with suppress(CollectionError):
             generation = self.store.open(manifest.generation)
-            if finds_sample(self.library, generation, manifest, _CHECKED_AT_OPEN):
+            if any(
+                finds_sample(self.library, generation, manifest, samples)
+                for samples in (_CHECKED_AT_OPEN, CHECKED_WELL)
+            ):
                 return generation
         if generation is not None:
             generation.close()

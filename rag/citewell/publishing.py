@@ -20,6 +20,7 @@ from citewell.library import Changes, Library, Recipe, Record, Replica, ServedSt
 from citewell.library.reader import batched
 from citewell.library.records import records_digest
 from citewell.store import new_name
+from citewell.vector_index import tolerated
 
 _PUSHED = 200  # papers added between two looks at the lease
 _CHECKED = 16  # papers that the server must find
@@ -120,12 +121,13 @@ class Push:
         """Asks the server for papers it was given: an answer to a request to store does not say they can be found."""
         asked = rows[:: max(len(rows) // _CHECKED, 1)]
         made_with = replace(self._library.manifest(), **self._recipe._asdict())
-        for paper in vectors_of(self._library, asked, made_with):
-            if not generation.finds(paper):
-                raise CollectionError(
-                    f"{self._server.url} does not find {paper.paper_id!r}, which it was just given; nothing was "
-                    "published. Run `citewell doctor --rebuild`."
-                )
+        papers = vectors_of(self._library, asked, made_with)
+        missed = generation.missed(papers)
+        if not tolerated(len(missed), len(papers)):
+            raise CollectionError(
+                f"{self._server.url} does not find {missed[0]!r}, which it was just given; nothing was "
+                "published. Run `citewell doctor --rebuild`."
+            )
 
     def _state(
         self, generation: str, removed: Sequence[str], old: ServedState | None, afresh: bool

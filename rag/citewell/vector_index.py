@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,15 @@ from citewell.errors import CollectionError
 ABSTRACTS, CHUNKS = "abstracts", "chunks"
 _ASKED_FOR = 20  # nearest vectors among which a health check expects a paper
 _SAME_VECTOR = 1e-4  # cosine distance
+
+
+def tolerated(missed: int, asked: int) -> bool:
+    """Returns whether an index is sound that does not find `missed` of the papers asked for.
+
+    One of many may be missed: the search of a graph is approximate, and of 20,000 papers one was out of its reach. An
+    index that is damaged misses more.
+    """
+    return missed <= min(1, asked // 16)
 
 
 class PaperVectors(NamedTuple):
@@ -66,6 +76,10 @@ class VectorIndex(ABC):
             CollectionError: the index does not answer.
         """
         return list(dict.fromkeys(paper_id for paper_id, _ in self._nearest(CHUNKS, query, limit)))
+
+    def missed(self, papers: Sequence[PaperVectors]) -> list[str]:
+        """Returns the ids of the papers that real queries with their own vectors do not find."""
+        return [paper.paper_id for paper in papers if not self.finds(paper)]
 
     def finds(self, paper: PaperVectors) -> bool:
         """Returns whether real queries with the paper's own vectors find it, in both collections.
