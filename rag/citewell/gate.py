@@ -281,3 +281,11 @@ def abstain(
     return Abstention(
         "nothing_relevant", f"Nothing in the {searched:,} abstracts searched is about this.", nearest
     )
+
+
+def unreported(parts: Sequence[str], searched: int) -> str | None:
+    """Returns in one line which parts of an answered question no abstract reports; None where there is no such part."""
+    if not parts:
+        return None
+    told = " nor ".join(f"“{part}”" for part in parts)
+    return f"This answers a part of the question. None of the {searched:,} abstracts searched reports {told}."
