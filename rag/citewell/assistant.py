@@ -19,12 +19,11 @@ from citewell.answering import again, compose, understand, write
 from citewell.author import Author, Stop, Written
 from citewell.embedding.base import Embedder, TokenEmbedder
 from citewell.errors import NoCollectionError, UsageError
-from citewell.findings import Finding, divide, read
+from citewell.findings import Reader, divide
 from citewell.index import Collection, Progress, SilentProgress
 from citewell.inputs import Inputs
 from citewell.library import Filters
 from citewell.llm import LanguageModel, Models
-from citewell.question import Question, analyse
 from citewell.retriever import Candidate, HybridRetriever, Retrieval, check_question
 from citewell.served import collection_of
 from citewell.settings import Settings, load_settings
@@ -189,15 +188,15 @@ class Assistant:
         author = self._author(stop, recorder)
         with recorder.step("understand"):
             alone = understand(question, history, author, self.settings.history_tokens)
-        asked = self._asked(alone.text)
+        retrieve = partial(self._retrieve, filters=filters, carried=alone.papers)
+        reader = Reader(self.collection.library, self.token_embedder(), self.settings, retrieve)
+        asked = reader.asked(alone.text)
         clock.lap("understand")
-        retrieval = self._retrieve(asked.text, filters, alone.papers)
+        retrieval = reader.retrieve(asked.text)
         clock.lap("retrieve")
         yield Retrieved(alone.text, tuple(self._results(retrieval, self.settings.similarity_top_k)))
-        whole = self._read(asked, retrieval)
+        found = divide(alone.text, reader.read(asked, retrieval), reader.look_up)
         clock.lap("gate")
-        found = divide(alone.text, whole, partial(self._look_up, filters, alone.papers))
-        clock.lap("parts")
         turn = Turn(question, alone, found, author, clock)
         turn.note(recorder)
         # A trace is to show how an answer came about, which one given before does not.
@@ -356,16 +355,6 @@ class Assistant:
             )
         return retrieval
 
-    def _asked(self, text: str) -> Question:
-        return analyse(correct(text, self.collection.library, self.token_embedder()))
-
-    def _look_up(self, filters: Filters | None, carried: Sequence[str], text: str) -> Finding:
-        asked = self._asked(text)
-        return self._read(asked, self._retrieve(asked.text, filters, carried))
-
-    def _read(self, asked: Question, retrieval: Retrieval) -> Finding:
-        return read(asked, retrieval, self.collection.library, self.token_embedder(), self.settings)
-
     def _results(self, retrieval: Retrieval, k: int) -> list[SearchResult]:
         best: Sequence[Candidate] = retrieval.in_order().candidates[:k]
         papers = self.collection.library.papers([candidate.row for candidate in best])
@@ -396,7 +385,8 @@ class Assistant:
 
     def _drafts(self, turn: Turn, recorder: Recorder) -> Iterable[Written]:
         """Returns what wants to be said: quotes, or what a model writes."""
-        quoted = partial(quotes.draft_parts, [(part.asked, part.evidence) for part in turn.found.parts], self.settings.max_sentences)
+        parts = [(part.asked, part.evidence) for part in turn.found.parts]
+        quoted = partial(quotes.draft_parts, parts, self.settings.max_sentences)
         if turn.author is None:
             return quoted()
         shown = build(turn.evidence, turn.retrieval, turn.author.room)

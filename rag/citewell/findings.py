@@ -20,6 +20,7 @@ from citewell.parts import parts
 from citewell.question import Question, analyse
 from citewell.retriever import Retrieval
 from citewell.settings import Settings
+from citewell.spelling import correct
 
 _HELD = 0.5  # share of a part's own words, by weight, from which a paper is about it
 
@@ -54,15 +55,31 @@ class Findings:
     missing: tuple[str, ...] = ()
 
 
-def read(
-    asked: Question, retrieval: Retrieval, library: Library, embedder: TokenEmbedder | None, settings: Settings
-) -> Finding:
-    """Returns the evidence in what was retrieved, and what the gate decides on it."""
-    evidence = gather(asked, retrieval, library, settings.similarity_top_k)
-    ruling = gate.judge(asked, retrieval, evidence, embedder, settings.gate_threshold)
-    if ruling.refusal is None:
-        evidence = reread(asked, retrieval, evidence, library)
-    return Finding(asked, retrieval, evidence, ruling)
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads questions, and what there is for them; `retrieve` finds the papers nearest to a text."""
+
+    library: Library
+    embedder: TokenEmbedder | None
+    settings: Settings
+    retrieve: Callable[[str], Retrieval]
+
+    def look_up(self, text: str) -> Finding:
+        """Returns what there is for a text."""
+        asked = self.asked(text)
+        return self.read(asked, self.retrieve(asked.text))
+
+    def asked(self, text: str) -> Question:
+        """Returns what a text asks, misspelt words taken for what a paper holds."""
+        return analyse(correct(text, self.library, self.embedder))
+
+    def read(self, asked: Question, retrieval: Retrieval) -> Finding:
+        """Returns the evidence in what was retrieved, and what the gate decides on it."""
+        evidence = gather(asked, retrieval, self.library, self.settings.similarity_top_k)
+        ruling = gate.judge(asked, retrieval, evidence, self.embedder, self.settings.gate_threshold)
+        if ruling.refusal is None:
+            evidence = reread(asked, retrieval, evidence, self.library)
+        return Finding(asked, retrieval, evidence, ruling)
 
 
 def divide(text: str, whole: Finding, look_up: Callable[[str], Finding]) -> Findings:
@@ -75,65 +92,85 @@ def divide(text: str, whole: Finding, look_up: Callable[[str], Finding]) -> Find
     """
     one = Findings(whole, (whole,))
     proposed = () if whole.asked.shape == "list" or not whole.evidence.sentences else parts(text)
-    own = _own([analyse(part.text).stems for part in proposed])
-    if not all(own) or all(own_stems <= whole.evidence.papers[0].stems for own_stems in own):
+    own = _own([analyse(part.text) for part in proposed])
+    if not all(own) or all(stems <= whole.evidence.papers[0].stems for stems in own):
         return one
     found = [look_up(part.text) for part in proposed]
-    own = _own([finding.asked.stems for finding in found])  # as understood, slips mended
-    told = [i for i, finding in enumerate(found) if finding.told]
-    missing = [i for i in range(len(found)) if i not in told and all(_lacks(found, own[i], i, j) for j in told)]
-    opposed = any(finding.ruling.opposite for finding in found)
-    if opposed or not (_several(found, own, told) or (missing and _stand(found, own, told))):
+    own = _own([finding.asked for finding in found])  # as understood, slips mended
+    if not all(finding.evidence.papers for finding in found):
         return one
-    answered = tuple(_narrowed(found[i], own[i]) for i in told)
-    return Findings(_together(whole, answered), answered, tuple(proposed[i].subject for i in missing))
+    looked_up = [_LookedUp(*each, whole.told) for each in zip(found, own, strict=True)]
+    told = [part for part in looked_up if part.told]
+    missing = [part for part in looked_up if part.missing(told)]
+    if len(told) + len(missing) < len(looked_up) or not told or not (missing or _have_papers_each(told)):
+        return one
+    answered = tuple(part.narrowed() for part in told)
+    subjects = tuple(part.subject for part, each in zip(proposed, looked_up, strict=True) if each in missing)
+    return Findings(_together(whole, answered), answered, subjects)
 
 
-def _own(parts_: Sequence[Sequence[str]]) -> list[frozenset[str]]:
+def _own(asked: Sequence[Question]) -> list[frozenset[str]]:
     """Returns for each part the stems that no other part has."""
     return [
-        frozenset(stems).difference(*(other for j, other in enumerate(parts_) if j != i))
-        for i, stems in enumerate(parts_)
+        frozenset(part.stems).difference(*(other.stems for other in asked if other is not part))
+        for part in asked
     ]
 
 
-def _share(finding: Finding, own: frozenset[str], paper: PaperEvidence) -> float:
-    """Returns the share, by weight, of a part's own words that a paper holds."""
-    return coverage(sorted(own), paper.stems, finding.evidence.weights)
+@dataclass(frozen=True, slots=True)
+class _LookedUp:
+    """A part that was looked up, the words that only it has, and whether the whole question is to be answered."""
+
+    finding: Finding
+    own: frozenset[str]
+    whole_is_told: bool
+
+    @property
+    def best(self) -> PaperEvidence:
+        return self.finding.evidence.papers[0]
+
+    def share(self, paper: PaperEvidence) -> float:
+        """Returns the share, by weight, of its own words that a paper holds."""
+        return coverage(sorted(self.own), paper.stems, self.finding.evidence.weights)
+
+    @property
+    def told(self) -> bool:
+        """True when it is to be answered: against a refusal of the whole only from a paper that holds its words."""
+        return self.finding.told and (self.whole_is_told or self.share(self.best) >= _HELD)
+
+    def missing(self, told: Sequence[_LookedUp]) -> bool:
+        """Returns whether the collection does not hold it, nor do the papers of the parts that are told.
+
+        Where the whole is to be answered, the words of the part must be missing as well: the gate, which refuses it
+        alone, might have misjudged it.
+        """
+        held = [part.best for part in told] + [self.best] * self.whole_is_told
+        return not self.told and all(self.share(paper) < _HELD for paper in held)
+
+    def narrowed(self) -> Finding:
+        """Returns its finding without the sentences of papers that hold less of its own words than its best does."""
+        evidence, least = self.finding.evidence, self.share(self.best)
+        about = {i for i, paper in enumerate(evidence.papers) if self.share(paper) >= least}
+        kept = tuple(sentence for sentence in evidence.sentences if sentence.paper in about)
+        return replace(self.finding, evidence=replace(evidence, sentences=kept))
 
 
-def _several(found: Sequence[Finding], own: Sequence[frozenset[str]], told: Sequence[int]) -> bool:
-    """Returns whether two parts have a best paper each, which holds more of the part's own words than the other's."""
-    best = [finding.evidence.papers[:1] for finding in found]
+def _have_papers_each(told: Sequence[_LookedUp]) -> bool:
+    """Returns whether two parts have a best paper each that holds more of the part's own words than the other's."""
     return any(
-        all(_share(found[a], own[a], best[a][0]) > _share(found[a], own[a], best[b][0]) for a, b in ((i, j), (j, i)))
-        for i, j in combinations(told, 2)
+        one.share(one.best) > one.share(other.best) and other.share(other.best) > other.share(one.best)
+        for one, other in combinations(told, 2)
     )
-
-
-def _lacks(found: Sequence[Finding], own: frozenset[str], part: int, other: int) -> bool:
-    """Returns whether the best paper of another part is not about this part either."""
-    return _share(found[part], own, found[other].evidence.papers[0]) < _HELD
-
-
-def _stand(found: Sequence[Finding], own: Sequence[frozenset[str]], told: Sequence[int]) -> bool:
-    """Returns whether there are parts to answer, and each has a best paper that is about it."""
-    return bool(told) and all(_share(found[i], own[i], found[i].evidence.papers[0]) >= _HELD for i in told)
-
-
-def _narrowed(finding: Finding, own: frozenset[str]) -> Finding:
-    """Returns a part's finding without the sentences of papers that hold less of its own words than its best does."""
-    evidence = finding.evidence
-    least = _share(finding, own, evidence.papers[0])
-    about = {i for i, paper in enumerate(evidence.papers) if _share(finding, own, paper) >= least}
-    kept = tuple(sentence for sentence in evidence.sentences if sentence.paper in about)
-    return replace(finding, evidence=replace(evidence, sentences=kept))
 
 
 def _together(whole: Finding, answered: Sequence[Finding]) -> Finding:
     """Returns the whole question with what the parts were answered from, the best paper of each part first."""
     placed = sorted(
-        ((place, part) for part, finding in enumerate(answered) for place in range(len(finding.evidence.papers)))
+        (
+            (place, part)
+            for part, finding in enumerate(answered)
+            for place in range(len(finding.evidence.papers))
+        )
     )
     papers: list[PaperEvidence] = []
     sentences: list[SentenceEvidence] = []

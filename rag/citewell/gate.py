@@ -283,9 +283,11 @@ def abstain(
     )
 
 
-def unreported(parts: Sequence[str], searched: int) -> str | None:
-    """Returns in one line which parts of an answered question no abstract reports; None where there is no such part."""
+def unanswered(parts: Sequence[str], searched: int) -> str | None:
+    """Returns in one line which parts of an answered question have no answer; None where there is no such part."""
     if not parts:
         return None
-    told = " nor ".join(f"“{part}”" for part in parts)
-    return f"This answers a part of the question. None of the {searched:,} abstracts searched reports {told}."
+    told = " and ".join(f"“{part}”" for part in parts)
+    return (
+        f"This answers a part of the question. The {searched:,} abstracts searched gave no answer to {told}."
+    )

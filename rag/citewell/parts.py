@@ -17,14 +17,19 @@ MOST = 4  # parts; what has more is a list
 _PREPOSITION = r"(?:of|for|on|in|by|from|with|at|to|about|between|through|via|under|using)"
 _ARTICLE = r"(?:the|an?|its|their)\s+"
 _WH = r"(?:what|which|how|why|who|whom|whose|when|where)"
-# Where one question ends and another begins; "and how?" alone is none, which `_joined` finds.
-_CLAUSE = re.compile(
-    rf"(?:\?+\s+(?:(?:and|but|also)\b,?\s*)?|\s*;\s+(?:and\s+)?|,?\s+(?:and|but)\s+(?:also\s+)?"
-    rf"(?=(?:{_PREPOSITION}\s+)?{_WH}\b))(?=\S)",
-    re.IGNORECASE,
+# Where one question ends and another begins; "and how?" alone is none, as `_is_whole` finds.
+_ENDS = (
+    rf"\?+\s+(?:(?:and|but|also)\b,?\s*)?(?=\S)|\s*;\s+(?:and\s+)?(?=\S)"
+    rf"|,?\s+(?:and|but)\s+(?:also\s+)?(?=(?:{_PREPOSITION}\s+)?{_WH}\b)"
 )
+_CLAUSE = re.compile(_ENDS, re.IGNORECASE)
+# "What is X, how fast is Y, and why …": a comma ends a question only where it began as one.
+_ASKS = re.compile(rf"\W*(?:{_PREPOSITION}\s+)?(?:what|which|how|why|who)\b", re.IGNORECASE)
+_LISTED = re.compile(rf"{_ENDS}|,\s+(?=(?:what|how|why)\b)", re.IGNORECASE)
 _PRONOUN = re.compile(r"\b(it|its|they|their|them)\b", re.IGNORECASE)
-_ONE_OTHER = re.compile(r"[,:;–—-]\s*(?:and\s+)?(?:once|(?:the\s+)?(?:one|first|second|other))\s+", re.IGNORECASE)
+_ONE_OTHER = re.compile(
+    r"[,:;–—-]\s*(?:and\s+)?(?:once|(?:the\s+)?(?:one|first|second|other))\s+", re.IGNORECASE
+)
 _AND = re.compile(r",?\s+(?:and|plus|&)\s+", re.IGNORECASE)
 _WORD = re.compile(r"[^\s,;:?!()]+")
 _HEADED = re.compile(rf"(?:(?!{_PREPOSITION}\b)[\w@+.’'-]+\s+){{1,5}}({_PREPOSITION})\b", re.IGNORECASE)
@@ -55,11 +60,16 @@ def parts(text: str) -> tuple[Part, ...]:
 def _clauses(text: str) -> list[Part]:
     """Splits "What is X, and how fast is Y?"."""
     found: list[Part] = []
-    for clause in (piece.strip(" ,") for piece in _CLAUSE.split(text)):
+    for clause in (piece.strip(" ,") for piece in (_LISTED if _ASKS.match(text) else _CLAUSE).split(text)):
         if found and (clause := _resolved(clause, found[-1].text)) == "":
             return []
         found.append(Part(clause, clause))
-    return found if all(len(content_stems(part.text)) > 1 for part in found) else []
+    return found if all(_is_whole(part.text) for part in found) else []
+
+
+def _is_whole(clause: str) -> bool:
+    """Returns whether a clause says enough to be looked up alone: "and how fast?" does not."""
+    return len(content_stems(clause)) > 1 or bool(analyse(f"_ {clause}").names)
 
 
 def _resolved(clause: str, before: str) -> str:
@@ -159,4 +169,3 @@ def _run(text: str, start: int) -> int:
             break
         end = word.end()
     return end
-

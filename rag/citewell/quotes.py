@@ -37,9 +37,10 @@ def draft(question: Question, evidence: Evidence, limit: int) -> list[Draft]:
 def draft_parts(parts: Sequence[tuple[Question, Evidence]], limit: int) -> list[Draft]:
     """Returns the drafts for each part of a question, the best of each first, without repeats.
 
-    Each part has up to four, and no more than `limit`.
+    A question of one part has what `draft` returns; of several, each has up to four, and no more than `limit`.
     """
-    queues = [draft(question, evidence, min(limit, _PER_PART)) for question, evidence in parts]
+    most = limit if len(parts) == 1 else min(limit, _PER_PART)
+    queues = [draft(question, evidence, most) for question, evidence in parts]
     in_turn = (one for row in zip_longest(*queues) for one in row if one is not None)
     return list({(one.quotes[0].paper.paper_id, one.quotes[0].span): one for one in in_turn}.values())
 

@@ -173,7 +173,7 @@ class Turn:
     def _notice(self) -> str | None:
         if self.author is not None:
             return notice(self.author, self.sentences, self.error)
-        return gate.unreported(self.found.missing, self.retrieval.searched)
+        return gate.unanswered(self.found.missing, self.retrieval.searched)
 
     def _abstention(self, nearest: tuple[SearchResult, ...]) -> Abstention:
         ruling = self.ruling
