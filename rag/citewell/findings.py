@@ -133,19 +133,25 @@ class _LookedUp:
         """Returns the share, by weight, of its own words that a paper holds."""
         return coverage(sorted(self.own), paper.stems, self.finding.evidence.weights)
 
+    def _is_held_by(self, paper: PaperEvidence) -> bool:
+        return self.share(paper) >= _HELD
+
     @property
     def told(self) -> bool:
         """True when it is to be answered: against a refusal of the whole only from a paper that holds its words."""
-        return self.finding.told and (self.whole_is_told or self.share(self.best) >= _HELD)
+        return self.finding.told and (self.whole_is_told or self._is_held_by(self.best))
 
     def missing(self, told: Sequence[_LookedUp]) -> bool:
         """Returns whether the collection does not hold it, nor do the papers of the parts that are told.
 
-        Where the whole is to be answered, the words of the part must be missing as well: the gate, which refuses it
-        alone, might have misjudged it.
+        Where the whole is to be answered, the collection must be about something else, and lack the words of the part:
+        the gate, which refuses it alone, might have misjudged it.
         """
-        held = [part.best for part in told] + [self.best] * self.whole_is_told
-        return not self.told and all(self.share(paper) < _HELD for paper in held)
+        if self.whole_is_told and (
+            self.finding.ruling.refusal != "nothing_relevant" or self._is_held_by(self.best)
+        ):
+            return False
+        return not self.told and not any(self._is_held_by(part.best) for part in told)
 
     def narrowed(self) -> Finding:
         """Returns its finding without the sentences of papers that hold less of its own words than its best does."""

@@ -17,9 +17,11 @@ MOST = 4  # parts; what has more is a list
 _PREPOSITION = r"(?:of|for|on|in|by|from|with|at|to|about|between|through|via|under|using)"
 _ARTICLE = r"(?:the|an?|its|their)\s+"
 _WH = r"(?:what|which|how|why|who|whom|whose|when|where)"
+_AUXILIARY = r"(?:is|are|was|were|do|does|did|can|could|has|have|had|will|would|should)"
 # Where one question ends and another begins; "and how?" alone is none, as `_is_whole` finds.
 _ENDS = (
-    rf"\?+\s+(?:(?:and|but|also)\b,?\s*)?(?=\S)|\s*;\s+(?:and\s+)?(?=\S)"
+    rf"(?:\?+\s+(?:(?:and|but|also)\b,?\s*)?|\s*;\s+(?:and\s+)?)(?=(?:{_PREPOSITION}\s+)?(?:{_WH}|{_AUXILIARY})\b)"
+    rf"|\s*;\s+(?=[^?]+\??$)"
     rf"|,?\s+(?:and|but)\s+(?:also\s+)?(?=(?:{_PREPOSITION}\s+)?{_WH}\b)"
 )
 _CLAUSE = re.compile(_ENDS, re.IGNORECASE)
@@ -120,7 +122,9 @@ def _right(text: str, start: int) -> tuple[int, str, str] | None:
     if led is None:
         return None
     name = _name_at(text, led.end())
-    end = led.end() + len(name) if name else _run(text, led.end())
+    # Beside names, a bare word is no subject: "How far does FreeLong improve quality and cut costs?"
+    bare = led.end() == start and bool(analyse(text).names)
+    end = led.end() + len(name) if name else start if bare else _run(text, led.end())
     if end == led.end():
         return None
     return end, text[led.end(1) if led[1] else start : end].strip(), led[1] or ""

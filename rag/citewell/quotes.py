@@ -12,7 +12,7 @@ from citewell.question import Question
 from citewell.text import stem, words
 
 LISTED = 6  # most papers of a list
-_PER_PART = 4  # most sentences of each part that a question about several gets
+MOST = 12  # sentences of an answer to a question of several parts
 _PER_SIDE = 3  # most sentences of each paper that a question about several gets
 _SAME = 0.8  # share of common stems from which two sentences say the same
 _RIVAL = 0.9  # fused score, relative to the best paper, from which a second one gets a sentence
@@ -37,9 +37,9 @@ def draft(question: Question, evidence: Evidence, limit: int) -> list[Draft]:
 def draft_parts(parts: Sequence[tuple[Question, Evidence]], limit: int) -> list[Draft]:
     """Returns the drafts for each part of a question, the best of each first, without repeats.
 
-    A question of one part has what `draft` returns; of several, each has up to four, and no more than `limit`.
+    Each part has what it would have alone, as far as there is room.
     """
-    most = limit if len(parts) == 1 else min(limit, _PER_PART)
+    most = min(limit, max(1, MOST // len(parts)))
     queues = [draft(question, evidence, most) for question, evidence in parts]
     in_turn = (one for row in zip_longest(*queues) for one in row if one is not None)
     return list({(one.quotes[0].paper.paper_id, one.quotes[0].span): one for one in in_turn}.values())
