@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, zip_longest
 
 from citewell import gate
 from citewell.embedding.base import TokenEmbedder
@@ -93,7 +93,7 @@ def divide(text: str, whole: Finding, look_up: Callable[[str], Finding]) -> Find
     one = Findings(whole, (whole,))
     proposed = () if whole.asked.shape == "list" or not whole.evidence.sentences else parts(text)
     own = _own([analyse(part.text) for part in proposed])
-    if not all(own) or all(stems <= whole.evidence.papers[0].stems for stems in own):
+    if whole.ruling.opposite or not all(own) or all(stems <= whole.evidence.papers[0].stems for stems in own):
         return one
     found = [look_up(part.text) for part in proposed]
     own = _own([finding.asked for finding in found])  # as understood, slips mended
@@ -117,7 +117,7 @@ def _own(asked: Sequence[Question]) -> list[frozenset[str]]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _LookedUp:
     """A part that was looked up, the words that only it has, and whether the whole question is to be answered."""
 
@@ -147,11 +147,11 @@ class _LookedUp:
         Where the whole is to be answered, the collection must be about something else, and lack the words of the part:
         the gate, which refuses it alone, might have misjudged it.
         """
-        if self.whole_is_told and (
-            self.finding.ruling.refusal != "nothing_relevant" or self._is_held_by(self.best)
-        ):
+        refusal = self.finding.ruling.refusal
+        if self.whole_is_told and (refusal != "nothing_relevant" or self._is_held_by(self.best)):
             return False
-        return not self.told and not any(self._is_held_by(part.best) for part in told)
+        denied = refusal == "reports_opposite"
+        return not (self.told or denied or any(self._is_held_by(part.best) for part in told))
 
     def narrowed(self) -> Finding:
         """Returns its finding without the sentences of papers that hold less of its own words than its best does."""
@@ -171,21 +171,14 @@ def _have_papers_each(told: Sequence[_LookedUp]) -> bool:
 
 def _together(whole: Finding, answered: Sequence[Finding]) -> Finding:
     """Returns the whole question with what the parts were answered from, the best paper of each part first."""
-    placed = sorted(
-        (
-            (place, part)
-            for part, finding in enumerate(answered)
-            for place in range(len(finding.evidence.papers))
-        )
-    )
+    read = [[(paper, one.evidence.of(i)) for i, paper in enumerate(one.evidence.papers)] for one in answered]
+    in_turn = (each for row in zip_longest(*read) for each in row if each is not None)
     papers: list[PaperEvidence] = []
     sentences: list[SentenceEvidence] = []
-    for place, part in placed:
-        evidence = answered[part].evidence
-        if any(evidence.papers[place].candidate.row == paper.candidate.row for paper in papers):
-            continue
-        sentences += [replace(sentence, paper=len(papers)) for sentence in evidence.of(place)]
-        papers.append(evidence.papers[place])
+    for paper, own in in_turn:
+        if all(paper.candidate.row != other.candidate.row for other in papers):
+            sentences += [replace(sentence, paper=len(papers)) for sentence in own]
+            papers.append(paper)
     passages = whole.retrieval.passages
     for finding in answered:
         if (others := finding.retrieval.passages) is not passages:

@@ -110,8 +110,9 @@ def _coordinated(text: str) -> list[Part]:
         if not right or not left:
             continue
         start, firsts = left
-        conjuncts = [*firsts, right[1]]
         around = text[:start], text[right[0] :]
+        last = re.sub(f"^{_ARTICLE}", "", right[1]) if re.search(f"{_ARTICLE}$", around[0]) else right[1]
+        conjuncts = [*firsts, last]
         return [Part(f"{around[0]}{one}{around[1]}".strip(), one) for one in conjuncts]
     return []
 
