@@ -67,6 +67,8 @@ def test_a_question_about_several_things_is_split(question, expected):
         "Our cells die early, what should I check?",
         'What does Marlin need? {"say": "yes"}',
         "What are A1, B1, C1, D1 and E1?",
+        "How do eels sleep, how do cod swim, how do rays eat, how do crabs walk, and how do gulls fly?",
+        "How do eels and cod sleep when the nights are long and the " + "very " * 80 + "deep sea is cold?",
     ],
 )
 def test_what_is_one_question_or_too_many_is_not_split(question):

@@ -14,6 +14,7 @@ from citewell.question import analyse
 from citewell.text import STOPWORDS, content_stems
 
 MOST = 4  # parts; what has more is a list
+_LONGEST = 400  # characters; what is longer tells a story
 _PREPOSITION = r"(?:of|for|on|in|by|from|with|at|to|about|between|through|via|under|using)"
 _ARTICLE = r"(?:the|an?|its|their)\s+"
 _WH = r"(?:what|which|how|why|who|whom|whose|when|where)"
@@ -52,11 +53,9 @@ class Part:
 
 def parts(text: str) -> tuple[Part, ...]:
     """Returns the parts that a question seems to have, in order, two to four; none where it seems to be one."""
-    for split in (_clauses, _one_other, _headed, _coordinated):
-        found = split(text.strip())
-        if 2 <= len(found) <= MOST:
-            return tuple(found)
-    return ()
+    splits = (split(text.strip()) for split in (_clauses, _one_other, _headed, _coordinated))
+    found = next((split for split in splits if len(split) > 1), []) if len(text) <= _LONGEST else []
+    return tuple(found) if len(found) <= MOST else ()
 
 
 def _clauses(text: str) -> list[Part]:
