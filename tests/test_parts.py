@@ -62,6 +62,7 @@ def test_a_question_about_several_things_is_split(question, expected):
         "How fast does Marlin read?",
         "How does Marlin work and how fast?",
         "How do eels sleep, and how deep do they dive?",
+        "Which lamp does the boat carry, and with what brightness?",
         "Does Marlin improve recall and cut costs?",
         "Marlin reads a lot. What does it need?",
         "Our cells die early, what should I check?",

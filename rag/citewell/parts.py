@@ -29,6 +29,8 @@ _CLAUSE = re.compile(_ENDS, re.IGNORECASE)
 # "What is X, how fast is Y, and why …": a comma ends a question only where it began as one.
 _ASKS = re.compile(rf"\W*(?:{_PREPOSITION}\s+)?(?:what|which|how|why|who)\b", re.IGNORECASE)
 _LISTED = re.compile(rf"{_ENDS}|,\s+(?=(?:what|how|why)\b)", re.IGNORECASE)
+_LED = re.compile(rf"{_PREPOSITION}\s+{_WH}\b", re.IGNORECASE)
+_VERB = re.compile(rf"\b{_AUXILIARY}\b", re.IGNORECASE)
 _PRONOUN = re.compile(r"\b(it|its|they|their|them)\b", re.IGNORECASE)
 _ONE_OTHER = re.compile(
     r"[,:;–—-]\s*(?:and\s+)?(?:once|(?:the\s+)?(?:one|first|second|other))\s+", re.IGNORECASE
@@ -69,7 +71,9 @@ def _clauses(text: str) -> list[Part]:
 
 
 def _is_whole(clause: str) -> bool:
-    """Returns whether a clause says enough to be looked up alone: "and how fast?" does not."""
+    """Returns whether a clause can be looked up alone: "how fast?" and "with what memory?" cannot, which have no verb."""
+    if _LED.match(clause) and not _VERB.search(clause):
+        return False
     return len(content_stems(clause)) > 1 or bool(analyse(f"_ {clause}").names)
 
 
