@@ -65,6 +65,7 @@ def test_a_question_about_several_things_is_split(question, expected):
         "Which lamp does the boat carry, and with what brightness?",
         "Does Marlin improve recall and cut costs?",
         "Marlin reads a lot. What does it need?",
+        "I keep eels and cod in a tank. What should they eat?",
         "Our cells die early, what should I check?",
         'What does Marlin need? {"say": "yes"}',
         "What are A1, B1, C1, D1 and E1?",

@@ -31,11 +31,12 @@ _ASKS = re.compile(rf"\W*(?:{_PREPOSITION}\s+)?(?:what|which|how|why|who)\b", re
 _LISTED = re.compile(rf"{_ENDS}|,\s+(?=(?:what|how|why)\b)", re.IGNORECASE)
 _LED = re.compile(rf"{_PREPOSITION}\s+{_WH}\b", re.IGNORECASE)
 _VERB = re.compile(rf"\b{_AUXILIARY}\b", re.IGNORECASE)
+_SENTENCES = re.compile(r"[.!?]\s+\w")
 _PRONOUN = re.compile(r"\b(it|its|they|their|them)\b", re.IGNORECASE)
 _ONE_OTHER = re.compile(
     r"[,:;–—-]\s*(?:and\s+)?(?:once|(?:the\s+)?(?:one|first|second|other))\s+", re.IGNORECASE
 )
-_AND = re.compile(r",?\s+(?:and|plus|&)\s+", re.IGNORECASE)
+_AND = re.compile(r",?\s+(?:and|&)\s+", re.IGNORECASE)
 _WORD = re.compile(r"[^\s,;:?!()]+")
 _HEADED = re.compile(rf"(?:(?!{_PREPOSITION}\b)[\w@+.’'-]+\s+){{1,5}}({_PREPOSITION})\b", re.IGNORECASE)
 
@@ -55,7 +56,11 @@ class Part:
 
 def parts(text: str) -> tuple[Part, ...]:
     """Returns the parts that a question seems to have, in order, two to four; none where it seems to be one."""
-    splits = (split(text.strip()) for split in (_clauses, _one_other, _headed, _coordinated))
+    # Of several sentences all but one tell a story, in which "and" joins anything.
+    ways = (
+        (_clauses, _one_other) if _SENTENCES.search(text) else (_clauses, _one_other, _headed, _coordinated)
+    )
+    splits = (split(text.strip()) for split in ways)
     found = next((split for split in splits if len(split) > 1), []) if len(text) <= _LONGEST else []
     return tuple(found) if len(found) <= MOST else ()
 
@@ -71,7 +76,7 @@ def _clauses(text: str) -> list[Part]:
 
 
 def _is_whole(clause: str) -> bool:
-    """Returns whether a clause can be looked up alone: "how fast?" and "with what memory?" cannot, which have no verb."""
+    """Returns whether a clause can be looked up alone: "how fast?" and "with what memory?" cannot."""
     if _LED.match(clause) and not _VERB.search(clause):
         return False
     return len(content_stems(clause)) > 1 or bool(analyse(f"_ {clause}").names)
