@@ -199,3 +199,22 @@ def test_a_coined_name_of_no_paper_is_a_stranger(question, stranger):
 def test_the_denial_of_a_word_that_most_papers_hold_denies_no_premise():
     common = replace(DRIFT, weights={**DRIFT.weights, "label": 0.05})
     assert contradiction(analyse("Why does DriftNet need labels for sand?"), common) is None
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ((), None),
+        (
+            ("eels",),
+            "This answers a part of the question. The 1,200 abstracts searched gave no answer to “eels”.",
+        ),
+        (
+            ("how do eels swim?", "x " * 200),
+            "This answers a part of the question. The 1,200 abstracts searched gave no answer to “how do eels "
+            f"swim?” and “{'x ' * 59}…”.",
+        ),
+    ],
+)
+def test_parts_without_an_answer_are_named_in_one_line(parts, expected):
+    assert gate.unanswered(parts, 1200) == expected

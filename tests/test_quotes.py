@@ -165,3 +165,23 @@ def test_coverage_is_the_share_of_weight():
 def test_a_sentence_far_worse_than_the_best_is_not_worth_a_line():
     evidence = make([("T", 1.0, [("Alpha one.", 9.0), ("Beta two.", 5.0), ("Gamma three.", 1.0)])])
     assert texts("what", evidence) == ["Alpha one.", "Beta two."]
+
+
+def test_the_parts_of_a_question_are_quoted_in_turn_without_repeats():
+    birds, fish = make([ALPHA], RARE), make([BETA], RARE)
+    asked = analyse("what happens")
+    both = quotes.draft_parts([(asked, birds), (asked, fish), (asked, birds)], 4)
+    assert [draft.text for draft in both[:3]] == ["AlphaNet sings.", "BetaNet swims.", "AlphaNet flies far."]
+    assert len({draft.text for draft in both}) == len(both)
+    assert quotes.draft_parts([(asked, birds)], 2) == quotes.draft(asked, birds, 2)
+
+
+def test_many_parts_share_the_room_of_an_answer():
+    tall = (
+        "Deltas",
+        1.0,
+        [(f"{word} grow here.", 3.0 - i) for i, word in enumerate("Reeds Eels Cod".split())],
+    )
+    evidence = make([tall], {})
+    parts = [(analyse("what grows"), evidence)] * 7  # no more than one sentence of each, all the same
+    assert [draft.text for draft in quotes.draft_parts(parts, 6)] == ["Reeds grow here."]

@@ -14,17 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from citewell import cache, gate, observing, quotes
+from citewell import cache, observing, quotes
 from citewell.answering import again, compose, understand, write
 from citewell.author import Author, Stop, Written
 from citewell.embedding.base import Embedder, TokenEmbedder
 from citewell.errors import NoCollectionError, UsageError
-from citewell.evidence import gather, reread
+from citewell.findings import Reader, divide
 from citewell.index import Collection, Progress, SilentProgress
 from citewell.inputs import Inputs
 from citewell.library import Filters
 from citewell.llm import LanguageModel, Models
-from citewell.question import analyse
 from citewell.retriever import Candidate, HybridRetriever, Retrieval, check_question
 from citewell.served import collection_of
 from citewell.settings import Settings, load_settings
@@ -190,17 +189,16 @@ class Assistant:
         author = self._author(stop, recorder)
         with recorder.step("understand"):
             alone = understand(question, history, author, self.settings.history_tokens)
-        asked = analyse(correct(alone.text, self.collection.library, self.token_embedder()))
+        retrieve = partial(self._retrieve, filters=filters, carried=alone.papers)
+        reader = Reader(self.collection.library, self.token_embedder(), self.settings, retrieve)
+        asked = reader.asked(alone.text)
         clock.lap("understand")
-        retrieval = self._retrieve(asked.text, filters, alone.papers)
+        retrieval = reader.retrieve(asked.text)
         clock.lap("retrieve")
-        evidence = gather(asked, retrieval, self.collection.library, self.settings.similarity_top_k)
         yield Retrieved(alone.text, tuple(self._results(retrieval, self.settings.similarity_top_k)))
-        ruling = gate.judge(asked, retrieval, evidence, self.token_embedder(), self.settings.gate_threshold)
-        if ruling.refusal is None:
-            evidence = reread(asked, retrieval, evidence, self.collection.library)
+        found = divide(alone.text, reader.read(asked, retrieval), reader.look_up)
         clock.lap("gate")
-        turn = Turn(question, alone, asked, retrieval, evidence, ruling, author, clock)
+        turn = Turn(question, alone, found, author, clock)
         turn.note(recorder)
         # A trace is to show how an answer came about, which one given before does not.
         key = None if isinstance(recorder, Trace) else turn.key(filters, self.settings)
@@ -208,7 +206,7 @@ class Assistant:
             yield from again(kept)
             yield Done(turn.repeated(kept))
             return
-        drafts = () if ruling.refusal else self._drafts(turn, recorder)
+        drafts = () if turn.ruling.refusal else self._drafts(turn, recorder)
         clock.lap("draft")
         for event in compose(drafts):
             turn.keep(event)
@@ -388,7 +386,8 @@ class Assistant:
 
     def _drafts(self, turn: Turn, recorder: Recorder) -> Iterable[Written]:
         """Returns what wants to be said: quotes, or what a model writes."""
-        quoted = partial(quotes.draft, turn.asked, turn.evidence, self.settings.max_sentences)
+        parts = [(part.asked, part.evidence) for part in turn.found.parts]
+        quoted = partial(quotes.draft_parts, parts, self.settings.max_sentences)
         if turn.author is None:
             return quoted()
         shown = build(turn.evidence, turn.retrieval, turn.author.room)

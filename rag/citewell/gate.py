@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from textwrap import shorten
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ _AHEAD = 0.35  # of fused score; among a few papers every one is far ahead, whic
 _APART = 5.0  # logits between the best sentences of two papers, of which one has none
 _STRANGER = 0.02  # confidence where a name is not known
 _SPELT_OUT = 0.95  # confidence where an abbreviation is asked for and written out
+_TOLD = 120  # characters of a part of a question that are repeated
 _RARE = 0.5  # rarity of a name that alone says so
 
 FEATURES = (
@@ -280,4 +282,14 @@ def abstain(
         return Abstention("not_reported", message, nearest)
     return Abstention(
         "nothing_relevant", f"Nothing in the {searched:,} abstracts searched is about this.", nearest
+    )
+
+
+def unanswered(parts: Sequence[str], searched: int) -> str | None:
+    """Returns in one line which parts of an answered question have no answer; None where there is no such part."""
+    if not parts:
+        return None
+    told = " and ".join(f"“{shorten(part, _TOLD, placeholder=' …')}”" for part in parts)
+    return (
+        f"This answers a part of the question. The {searched:,} abstracts searched gave no answer to {told}."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 
 from citewell.citations import Draft, Quote
 from citewell.evidence import Evidence, SentenceEvidence, spelt_out
@@ -11,6 +12,7 @@ from citewell.question import Question
 from citewell.text import stem, words
 
 LISTED = 6  # most papers of a list
+MOST = 12  # sentences of an answer to a question of several parts
 _PER_SIDE = 3  # most sentences of each paper that a question about several gets
 _SAME = 0.8  # share of common stems from which two sentences say the same
 _RIVAL = 0.9  # fused score, relative to the best paper, from which a second one gets a sentence
@@ -30,6 +32,17 @@ def draft(question: Question, evidence: Evidence, limit: int) -> list[Draft]:
     """
     chosen = select(question, evidence, limit)
     return [Draft(s.text, (Quote(evidence.papers[s.paper].paper, s.span, s.text),), "quoted") for s in chosen]
+
+
+def draft_parts(parts: Sequence[tuple[Question, Evidence]], limit: int) -> list[Draft]:
+    """Returns the drafts for each part of a question, the best of each first, without repeats.
+
+    Each part has what it would have alone, as far as there is room.
+    """
+    most = min(limit, max(1, MOST // len(parts)))
+    queues = [draft(question, evidence, most) for question, evidence in parts]
+    in_turn = (one for row in zip_longest(*queues) for one in row if one is not None)
+    return list({(one.quotes[0].paper.paper_id, one.quotes[0].span): one for one in in_turn}.values())
 
 
 def select(question: Question, evidence: Evidence, limit: int) -> list[SentenceEvidence]:

@@ -12,10 +12,10 @@ from citewell.author import PROMPTS, Author
 from citewell.citations import cited_papers
 from citewell.conversation import Standalone
 from citewell.evidence import Evidence
+from citewell.findings import Findings
 from citewell.gate import Ruling
 from citewell.library import Filters
 from citewell.prompts import load_prompt
-from citewell.question import Question
 from citewell.retriever import Retrieval
 from citewell.settings import Settings
 from citewell.trace import Recorder
@@ -73,16 +73,28 @@ class Turn:
 
     question: str
     alone: Standalone
-    asked: Question
-    retrieval: Retrieval
-    evidence: Evidence
-    ruling: Ruling
+    found: Findings
     author: Author | None
     clock: Clock
     sentences: list[Sentence] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     error: str | None = None
+
+    @property
+    def retrieval(self) -> Retrieval:
+        """What was retrieved."""
+        return self.found.whole.retrieval
+
+    @property
+    def evidence(self) -> Evidence:
+        """What was read."""
+        return self.found.whole.evidence
+
+    @property
+    def ruling(self) -> Ruling:
+        """What the gate decided."""
+        return self.found.whole.ruling
 
     def keep(self, event: SentenceReady | SentenceRejected | Failed) -> None:
         """Adds what an event brings."""
@@ -117,7 +129,7 @@ class Turn:
             usage={} if author is None else author.bill(),
             timings=self.clock.laps(None if author is None else author.verifying),
             error=self.error,
-            notice=None if author is None else notice(author, self.sentences, self.error),
+            notice=self._notice(),
         )
 
     def note(self, recorder: Recorder) -> None:
@@ -157,6 +169,11 @@ class Turn:
             usage={"prompt_tokens": 0, "completion_tokens": 0, "requests": 0, "cached": 1},
             timings=self.clock.laps(),
         )
+
+    def _notice(self) -> str | None:
+        if self.author is not None:
+            return notice(self.author, self.sentences, self.error)
+        return gate.unanswered(self.found.missing, self.retrieval.searched)
 
     def _abstention(self, nearest: tuple[SearchResult, ...]) -> Abstention:
         ruling = self.ruling
