@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(citewell.__file__).parent
 LAYERS: list[set[str]] = [
     {"errors", "types", "commands"},
-    {"settings", "text", "linear", "circling"},
+    {"settings", "text", "linear", "circling", "vector_index"},
     {"corpus", "prompts", "sample", "chunking", "planted"},
     {
         "hub",
@@ -27,7 +27,7 @@ LAYERS: list[set[str]] = [
         "chroma_server",
         "chroma_generation",
     },
-    {"beside", "index", "ingest", "publishing", "served"},
+    {"beside", "index", "indexing", "ingest", "publishing", "served"},
     {"inputs"},
     {"reranking", "retriever", "question", "parts", "spelling"},
     {"evidence", "interaction", "gate", "findings", "citations"},
