@@ -103,7 +103,9 @@ class Settings(BaseSettings):
         description="least calibrated relevance at which a question is answered; docs/gate.md has the curve",
     )
     max_sentences: Annotated[int, Field(ge=1, le=12)] = Field(
-        6, description="most sentences of an answer; a list or a comparison of several papers may have more"
+        6,
+        description="most sentences of an answer; a list, a comparison of several papers or an answer to several parts "
+        "(up to 12) may have more",
     )
     llm: str = Field(
         "quotes",
