@@ -1,6 +1,6 @@
 """Making the vector index of a library: a new generation follows the library, is checked by queries, then published.
 
-It may follow while papers are still being embedded, which hides most of the time that it takes. Nothing that
+It may follow while papers are still being embedded, which hides the time that it takes where a processor is idle. Nothing that
 readers see changes before it is published, and whatever becomes of it, the library has everything to make it again.
 """
 
