@@ -1,7 +1,8 @@
 """Making the vector index of a library: a new generation follows the library, is checked by queries, then published.
 
-It may follow while papers are still being embedded, which hides the time that it takes where a processor is idle. Nothing that
-readers see changes before it is published, and whatever becomes of it, the library has everything to make it again.
+It may follow while papers are still being embedded, which hides the time that it takes where a processor is idle.
+Nothing that readers see changes before it is published, and whatever becomes of it, the library has everything to
+make it again.
 """
 
 from __future__ import annotations
