@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from citewell.embedding import Passages
 from citewell.embedding.minilm import MiniLM, _pieces, packaged_model
+from citewell.embedding.unpadded import unpadded
 from citewell.errors import ModelError
 from citewell.types import Span
 from hypothesis import given, settings
@@ -173,6 +176,21 @@ def test_pieces_make_up_the_text_and_cut_no_word(parts: list[tuple[str, int]]) -
         longest = max(map(len, text.split()))
         assert text[end].isspace() or longest > 30_000
     assert pieces
+
+
+def test_the_model_in_use_is_the_packaged_one_without_mask_and_guards() -> None:
+    graph = onnx.load_from_string(unpadded(packaged_model())).graph
+    assert [one.name for one in graph.input] == ["input_ids", "token_type_ids"]
+    steps = Counter(node.op_type for node in graph.node)
+    assert (steps["Softmax"], steps["Gelu"]) == (6, 6)
+    assert not steps.keys() & {"Where", "IsNaN", "Erf"}
+
+
+@pytest.mark.parametrize("words", [0, 1, 50, 300, 600])
+def test_its_token_vectors_are_those_of_the_packaged_one(words: int, minilm: MiniLM, plain: Plain) -> None:
+    text = " ".join(f"bone {n}" for n in range(words))[:2_000]
+    hidden, _ = plain.tokens(text)
+    np.testing.assert_allclose(minilm._read(text).hidden, hidden, atol=1e-4)
 
 
 @pytest.mark.parametrize("content", [b"not the model", None])

@@ -30,6 +30,7 @@ from citewell.embedding.base import (
     usable_cpus,
     well_formed,
 )
+from citewell.embedding.unpadded import unpadded
 from citewell.errors import ModelError
 
 if TYPE_CHECKING:
@@ -140,11 +141,7 @@ class _Model(NamedTuple):
     def hidden(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """Return the token vectors of `[CLS] ids [SEP]`, shape (len(ids) + 2, 384)."""
         row = np.array([[_CLS, *ids, _SEP]], dtype=np.int64)
-        feeds = {
-            "input_ids": row,
-            "attention_mask": np.ones_like(row),
-            "token_type_ids": np.zeros_like(row),
-        }
+        feeds = {"input_ids": row, "token_type_ids": np.zeros_like(row)}
         hidden: NDArray[np.float32] = self.session.run(None, feeds)[0][0]
         return hidden
 
@@ -248,7 +245,7 @@ def _load() -> _Model:
     import onnxruntime
     from tokenizers import Tokenizer
 
-    weights = packaged_model()
+    weights = unpadded(packaged_model())
     tokenizer = Tokenizer.from_buffer(packaged_tokenizer())
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -256,7 +253,10 @@ def _load() -> _Model:
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    # Fused with the addition before it, a normalisation takes several times as long as the two one by one.
+    session = onnxruntime.InferenceSession(
+        weights, options, providers=["CPUExecutionProvider"], disabled_optimizers=["SkipLayerNormFusion"]
+    )
     del weights
     _give_back()
     return _Model(session, tokenizer)
