@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from citewell import Assistant
+from citewell.embedding.minilm import MiniLM
 from citewell.library import Filters
 from citewell.types import Paper
+from citewell_eval.systems.llama_parts import SameEmbedding
 from fakes import HashEmbedder
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "eval" / "benchmarks"
@@ -22,6 +24,7 @@ import peers  # noqa: E402
 import precision  # noqa: E402
 import probe  # noqa: E402
 import scale  # noqa: E402
+from on_disk import stock_embedding  # noqa: E402
 from questions import questions_about, spread  # noqa: E402
 from report import (  # noqa: E402
     Machine,
@@ -289,9 +292,9 @@ def test_a_collection_that_is_not_there_or_not_complete_is_refused(tmp_path, cap
 
 
 def test_the_peers_run_over_five_papers():
-    report = peers.measure(PAPERS, 2, 4, HashEmbedder)
+    report = peers.measure(PAPERS, 2, 4, HashEmbedder, SameEmbedding(HashEmbedder()))
     names = [system.name for system in report.systems]
-    assert names == [peers.CITEWELL, peers.BARE, "LlamaIndex, default store", "LlamaIndex, Chroma"]
+    assert names == [peers.CITEWELL, peers.BARE, peers.STOCK, peers.LENT]
     ours, bare, *_ = report.systems
     assert (ours.citewell_ingest_speed, ours.citewell_query_speed) == (1.0, 1.0)
     assert bare.first is None and all(0 <= system.first <= 1 for system in report.systems if system != bare)
@@ -317,10 +320,17 @@ def test_every_system_embeds_every_question_itself():
         made.append(Asking())
         return made[-1]
 
-    peers.measure(PAPERS, 1, 4, new_embedder)
+    peers.measure(PAPERS, 1, 4, new_embedder, SameEmbedding(new_embedder()))
     questions = {one.question for one in questions_about([PAPERS[n] for n in spread(len(PAPERS), 4)])}
-    assert len(made) == len(peers.BUILDERS)
+    assert len(made) == 3  # the stock one, Citewell's, and the one lent
     assert all(questions <= embedder.asked for embedder in made)
+
+
+def test_stock_llamaindex_has_the_same_model(tmp_path):
+    texts = [paper.abstract for paper in PAPERS]
+    ours = MiniLM().embed_queries(texts)
+    theirs = np.array(stock_embedding(tmp_path).get_text_embedding_batch(texts), dtype=np.float32)
+    np.testing.assert_allclose(theirs, ours, atol=1e-5)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")

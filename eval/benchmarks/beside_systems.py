@@ -40,13 +40,11 @@ def citewell(data_dir: Path, work: Path) -> Iterator[Work]:
 @contextmanager
 def llama_index(data_dir: Path, work: Path) -> Iterator[Work]:
     """Yields the retriever of the index that is in the work folder."""
-    from citewell.embedding.minilm import MiniLM
-    from citewell_eval.systems.llama_parts import SameEmbedding
     from llama_index.core import VectorStoreIndex
-    from on_disk import ChromaOnDisk
+    from on_disk import ChromaOnDisk, stock_embedding
 
     with closing(ChromaOnDisk(work)) as chroma:
-        index = VectorStoreIndex.from_vector_store(chroma.store, embed_model=SameEmbedding(MiniLM()))
+        index = VectorStoreIndex.from_vector_store(chroma.store, embed_model=stock_embedding(work / "model"))
         retriever = index.as_retriever(similarity_top_k=FOUND)
         yield {
             "search": lambda question: [str(n.node.metadata["title"]) for n in retriever.retrieve(question)]

@@ -5,8 +5,9 @@
 All run in one process by turns: every round ingests the same papers once with each, every question is asked of each,
 and the medians of the ratios are reported, so that a busy machine disturbs all alike. Each has the same embedding model
 loaded for itself, because a shared one would remember the questions that another has asked.
-LlamaIndex is `VectorStoreIndex.from_documents` with its default splitter, over its default store, in memory, and over
-`llama-index-vector-stores-chroma` with a Chroma collection on disk.
+LlamaIndex is `VectorStoreIndex.from_documents` with its default splitter, over `llama-index-vector-stores-chroma` with
+a Chroma collection on disk. It stands here twice: with the model as its own integration of fastembed runs it, nothing
+set, and with Citewell's code for the model lent to it, which shows what all but the embedding takes.
 
 What they do is not the same. Citewell writes a library and an index to disk, stores a vector of every sentence chunk
 beside that of the abstract, and ranks by words too. LlamaIndex stores one vector an abstract.
@@ -32,8 +33,9 @@ from citewell.types import Entry, Paper
 from citewell_eval.systems.llama_parts import SameEmbedding
 from embedding import BareSession, token_ids
 from llama_index.core import Document, VectorStoreIndex
+from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.node_parser import SentenceSplitter
-from on_disk import ChromaOnDisk
+from on_disk import ChromaOnDisk, stock_embedding
 from questions import Asked, questions_about, spread
 from report import (
     Machine,
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 CITEWELL, BARE = "Citewell", "bare onnxruntime session"
+STOCK, LENT = "LlamaIndex, Chroma", "LlamaIndex, Chroma, our embedder"
 _FOUND = 10  # papers returned for a question
 
 Search = Callable[[str], list[str]]
@@ -108,7 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write tables and plots to this file")
     options = parser.parse_args(arguments)
     found = {e.paper.title: e.paper for e in read_corpus(options.corpus) if isinstance(e, Entry)}
-    report = measure(list(found.values()), options.rounds, options.questions, MiniLM)
+    with tempfile.TemporaryDirectory() as folder:
+        stock = stock_embedding(Path(folder))
+        report = measure(list(found.values()), options.rounds, options.questions, MiniLM, stock)
     if options.html:
         parts = [told(report), table(report), *plots(report)]
         write_html(options.html, "Citewell beside its peers", parts)
@@ -116,12 +121,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(
-    papers: Sequence[Paper], rounds: int, questions: int, new_embedder: Callable[[], Embedder]
+    papers: Sequence[Paper],
+    rounds: int,
+    questions: int,
+    new_embedder: Callable[[], Embedder],
+    stock: BaseEmbedding,
 ) -> Report:
-    """Returns the report for some papers; every system gets a new embedder."""
+    """Returns the report for some papers; every system but the stock one gets a new embedder."""
     asked = questions_about([papers[n] for n in spread(len(papers), questions)])
     with ExitStack() as stack:
-        ingests, searches = _ingests(papers, rounds, new_embedder, stack)
+        ingests, searches = _ingests(papers, rounds, builders(new_embedder, stock), stack)
         queries, firsts = _queries(asked, searches)
     systems = [
         _system(name, ingests[name], ingests[CITEWELL], queries[name], queries[CITEWELL], firsts.get(name))
@@ -174,41 +183,45 @@ def citewell(embedder: Embedder, papers: Sequence[Paper]) -> Iterator[Search]:
 
 
 @contextmanager
-def llama_index(on_disk: bool, embedder: Embedder, papers: Sequence[Paper]) -> Iterator[Search]:
-    """Yields the retriever of a new index, over Chroma on disk or LlamaIndex's own store in memory."""
+def llama_index(embedding: BaseEmbedding, papers: Sequence[Paper]) -> Iterator[Search]:
+    """Yields the retriever of a new index over Chroma on disk, deleted afterwards."""
     with tempfile.TemporaryDirectory() as folder, closing(ChromaOnDisk(Path(folder))) as chroma:
         documents = [Document(text=paper.abstract, metadata={"title": paper.title}) for paper in papers]
         index = VectorStoreIndex.from_documents(
             documents,
-            storage_context=chroma.context() if on_disk else None,
-            embed_model=SameEmbedding(embedder),
+            storage_context=chroma.context(),
+            embed_model=embedding,
             transformations=[SentenceSplitter()],
         )
         retriever = index.as_retriever(similarity_top_k=_FOUND)
         yield lambda question: [str(found.node.metadata["title"]) for found in retriever.retrieve(question)]
 
 
-BUILDERS: Mapping[str, Callable[[Embedder, Sequence[Paper]], AbstractContextManager[Search]]] = {
-    CITEWELL: citewell,
-    "LlamaIndex, default store": partial(llama_index, False),
-    "LlamaIndex, Chroma": partial(llama_index, True),
-}
+Builder = Callable[[Sequence[Paper]], AbstractContextManager[Search]]
+
+
+def builders(new_embedder: Callable[[], Embedder], stock: BaseEmbedding) -> dict[str, Builder]:
+    """Returns the systems by name, each with a model of its own."""
+    return {
+        CITEWELL: partial(citewell, new_embedder()),
+        STOCK: partial(llama_index, stock),
+        LENT: partial(llama_index, SameEmbedding(new_embedder())),
+    }
 
 
 # --- measuring ------------------------------------------------------------------------------------------
 
 
 def _ingests(
-    papers: Sequence[Paper], rounds: int, new_embedder: Callable[[], Embedder], stack: ExitStack
+    papers: Sequence[Paper], rounds: int, builders: Mapping[str, Builder], stack: ExitStack
 ) -> tuple[dict[str, list[float]], dict[str, Search]]:
     """Returns the seconds of every round by system, and the searches of the last, open as long as the stack."""
     tokens = token_ids([Passages(paper.title, paper.abstract) for paper in papers])
     bare = BareSession(1)
-    builders = {name: partial(build, new_embedder()) for name, build in BUILDERS.items()}
     for build in builders.values():  # what loads on first use is loaded by now
         with build(papers[:2]) as search:
             search(papers[0].title)
-    took: dict[str, list[float]] = {name: [] for name in (CITEWELL, BARE, *BUILDERS)}
+    took: dict[str, list[float]] = {name: [] for name in (CITEWELL, BARE, *builders)}
     searches: dict[str, Search] = {}
     for number in range(rounds):
         stack.close()  # the round before
