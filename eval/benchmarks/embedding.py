@@ -2,13 +2,14 @@
 
     python eval/benchmarks/embedding.py --corpus FILES --json report.json
 
-Two measurements in one process, on the same papers:
+Three measurements in one process, on the same papers:
 
 - the curve: abstracts a second of the bare onnxruntime session, by threads a run and texts a batch, on
   length-sorted batches tokenised beforehand, and with several runs side by side;
 - the ratio: `MiniLM.embed_papers`, with tokenising, pooling and sentence chunks, to the bare session with
   the batches that it uses itself, and to the fastest point of the curve. The rounds are interleaved, and
-  the median of the rounds' ratios is reported, so that a busy machine disturbs both sides alike.
+  the median of the rounds' ratios is reported, so that a busy machine disturbs both sides alike;
+- one text by its length: the packaged graph, which is what the bare session runs, and the one in use, by turns.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ import onnxruntime
 from citewell.chunking import sentence_spans
 from citewell.embedding import Passages
 from citewell.embedding.base import with_title
-from citewell.embedding.minilm import MiniLM, packaged_model, packaged_tokenizer
+from citewell.embedding.minilm import MiniLM, packaged_model, packaged_tokenizer, session_of
+from citewell.embedding.unpadded import unpadded
 from report import conclude, options_of, seconds, usable_cpus
 from tokenizers import Tokenizer
 
@@ -45,12 +47,22 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Length:
+    """Milliseconds of one run over one text, on one thread; medians."""
+
+    tokens: int
+    packaged_ms: float
+    in_use_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything measured; latencies in milliseconds, `cold_start` in seconds."""
 
     papers: int
     mean_tokens: float
     curve: list[Point]
+    lengths: list[Length]
     abstracts_per_second: float
     ratio_same_batches: float
     ratio_best_of_curve: float
@@ -107,6 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         papers=len(papers),
         mean_tokens=statistics.fmean(map(len, tokens)),
         curve=curve,
+        lengths=_lengths(options.rounds),
         abstracts_per_second=speed,
         ratio_same_batches=same,
         ratio_best_of_curve=to_best,
@@ -172,6 +185,23 @@ def _ratios(
     return statistics.median(speeds), statistics.median(to_same), statistics.median(to_best)
 
 
+def _lengths(rounds: int) -> list[Length]:
+    """Return what texts of made-up tokens take with either graph."""
+    bare, in_use = BareSession(1), session_of(unpadded(packaged_model()))
+    lengths = []
+    for tokens in (8, 16, 32, 64, 128, 256, WINDOW_TOKENS):
+        ids = np.random.default_rng(tokens).integers(1_000, 20_000, tokens)
+        feeds = {"input_ids": ids[None], "token_type_ids": np.zeros_like(ids[None])}
+        took = [
+            (seconds(lambda: bare.run([ids.tolist()])), seconds(lambda: in_use.run(None, feeds)))  # noqa: B023
+            for _ in range(4 * rounds)
+        ]
+        lengths.append(
+            Length(tokens, *(1000 * statistics.median(column) for column in zip(*took, strict=True)))
+        )
+    return lengths
+
+
 def _query_ms() -> float:
     minilm = MiniLM()
     minilm.embed_queries(["a question"])
@@ -185,6 +215,11 @@ def _table(report: Report) -> str:
     lines.append("threads a run  runs side by side  batch  abstracts/s")
     lines += [
         f"{p.threads:13}  {p.runs:17}  {p.batch:5}  {p.abstracts_per_second:11.1f}" for p in report.curve
+    ]
+    lines += ["", "tokens  packaged graph, ms  in use, ms  times as fast"]
+    lines += [
+        f"{one.tokens:6}  {one.packaged_ms:18.1f}  {one.in_use_ms:10.1f}  {one.packaged_ms / one.in_use_ms:13.2f}"
+        for one in report.lengths
     ]
     lines += [
         "",

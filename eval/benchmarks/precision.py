@@ -1,4 +1,4 @@
-"""What int8 arithmetic would gain and cost: the packaged model as it is, and computing in int8.
+"""What int8 arithmetic would gain and cost: the packaged model as it is in use, and computing in int8.
 
     python eval/benchmarks/precision.py --set ../shared/data/cranfield --json report.json
 
@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from citewell.embedding.base import unit_rows, with_title
-from citewell.embedding.minilm import packaged_model, packaged_tokenizer
+from citewell.embedding.minilm import packaged_model, packaged_tokenizer, session_of
+from citewell.embedding.unpadded import unpadded
 from citewell_eval.beir import Qrels, corpus_of, load_set
 from citewell_eval.measures.retrieval import ndcg
 from citewell_eval.statistics import difference
@@ -59,14 +59,11 @@ class Model:
     """A model on one thread a text; as many texts at a time as there are processors.
 
     Args:
-        content: the ONNX file.
+        content: the ONNX file, without a mask.
     """
 
     def __init__(self, content: bytes) -> None:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(content, options)
+        self._session = session_of(content)
 
     def embed(self, texts: Sequence[Sequence[int]]) -> Vectors:
         """Returns the unit vectors of token ids, shape (n, dim): means over the tokens."""
@@ -75,7 +72,7 @@ class Model:
 
     def _one(self, ids: Sequence[int]) -> Vectors:
         row = np.array([ids], dtype=np.int64)
-        feeds = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": np.zeros_like(row)}
+        feeds = {"input_ids": row, "token_type_ids": np.zeros_like(row)}
         hidden: Vectors = self._session.run(None, feeds)[0][0]
         return unit_rows(hidden.mean(axis=0, dtype=np.float64))
 
@@ -126,8 +123,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measured(texts: dict[str, str], queries: dict[str, str], qrels: Qrels) -> Report:
     """Returns what texts, queries and judgements by id tell of the two models."""
-    content, changed = in_int8(packaged_model())
-    models = (Model(packaged_model()), Model(content))
+    in_use = unpadded(packaged_model())
+    content, changed = in_int8(in_use)
+    models = (Model(in_use), Model(content))
     vectors, speeds = _by_turns(models, _token_ids(list(texts.values())))
     asked = [one for one in qrels if one in queries and max(qrels[one].values()) > 0]
     ids = _token_ids([queries[one] for one in asked])

@@ -242,24 +242,28 @@ def _model() -> _Model:
 
 @lru_cache(maxsize=1)
 def _load() -> _Model:
-    import onnxruntime
     from tokenizers import Tokenizer
 
-    weights = unpadded(packaged_model())
+    session = session_of(unpadded(packaged_model()))
     tokenizer = Tokenizer.from_buffer(packaged_tokenizer())
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    _give_back()
+    return _Model(session, tokenizer)
+
+
+def session_of(content: bytes) -> InferenceSession:
+    """Return a session over an ONNX file on one thread a run."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     # Fused with the addition before it, a normalisation takes several times as long as the two one by one.
-    session = onnxruntime.InferenceSession(
-        weights, options, providers=["CPUExecutionProvider"], disabled_optimizers=["SkipLayerNormFusion"]
+    return onnxruntime.InferenceSession(
+        content, options, providers=["CPUExecutionProvider"], disabled_optimizers=["SkipLayerNormFusion"]
     )
-    del weights
-    _give_back()
-    return _Model(session, tokenizer)
 
 
 def _give_back() -> None:
