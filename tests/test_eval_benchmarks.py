@@ -14,16 +14,16 @@ from citewell import Assistant
 from citewell.embedding.minilm import MiniLM
 from citewell.library import Filters
 from citewell.types import Paper
-from citewell_eval.systems.llama_parts import SameEmbedding
 from fakes import HashEmbedder
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "eval" / "benchmarks"
 sys.path.append(str(BENCHMARKS))  # they are scripts, which import one another by name
 
-import peers  # noqa: E402
+import beside  # noqa: E402
 import precision  # noqa: E402
 import probe  # noqa: E402
 import scale  # noqa: E402
+from beside_systems import CITEWELL, LENT, STOCK, SYSTEMS  # noqa: E402
 from on_disk import stock_embedding  # noqa: E402
 from questions import questions_about, spread  # noqa: E402
 from report import (  # noqa: E402
@@ -66,14 +66,19 @@ def point(papers: int, factor: float = 1.0) -> probe.Point:
 
 MADE_UP = Machine(cores=2, memory_gib=8.0, system="Linux", architecture="x86_64", python="3.11.7")
 SCALE = scale.Report(MADE_UP, [point(532), point(10_000, 2.0)])
-PEERS = peers.Report(
+BESIDE = beside.Report(
     MADE_UP,
     papers=532,
     rounds=3,
     questions=100,
+    answers=10,
     systems=[
-        peers.System(peers.CITEWELL, 12.0, 1.0, 1.0, 1.0, 8.0, 9.0, 1.0, 0.98),
-        peers.System(peers.BARE, 10.0, 0.833, 0.5, 0.9, 4.0, 5.0, 0.5, None),
+        beside.System(
+            CITEWELL, 12.0, beside.Ratio(1.0, 1.0, 1.0), 20.0, 30.0, 1.0, 40.0, 60.0, 0.9, 0.8, 300
+        ),
+        beside.System(
+            STOCK, 15.0, beside.Ratio(1.25, 1.2, 1.4), 10.0, 15.0, 0.5, 4000.0, 4100.0, 0.7, 0.6, 360
+        ),
     ],
 )
 
@@ -83,10 +88,10 @@ PEERS = peers.Report(
 
 def test_ratios_are_of_neighbours_and_their_spread_is_told():
     # A machine that is ten times as slow in one round leaves the ratios alone.
-    assert peers.ratios([2.0, 20.0, 4.0], [1.0, 10.0, 2.0]) == [2.0, 2.0, 2.0]
-    assert peers.spread_of(peers.ratios([1.0, 30.0, 2.0], [1.0, 10.0, 1.0])) == (2.0, 1.0, 3.0)
+    assert beside.ratio([2.0, 20.0, 4.0], [1.0, 10.0, 2.0]) == beside.Ratio(2.0, 2.0, 2.0)
+    assert beside.ratio([1.0, 30.0, 2.0], [1.0, 10.0, 1.0]) == beside.Ratio(2.0, 1.0, 3.0)
     with pytest.raises(ValueError):
-        peers.ratios([1.0], [1.0, 2.0])
+        beside.ratio([1.0], [1.0, 2.0])
 
 
 @pytest.mark.parametrize(
@@ -161,28 +166,22 @@ def test_the_table_of_sizes_has_a_column_a_size_and_a_row_a_measure():
     assert cells["fresh process to the model's"] == ["2.5", "5"]
 
 
-def test_the_table_of_peers_has_a_row_a_system():
-    rows = peers.table(PEERS).text().splitlines()
-    assert rows[2].startswith(peers.BARE) and rows[2].split()[-6:] == [
-        "0.833",
-        "0.5–0.9",
-        "4",
-        "5",
-        "0.5",
-        "–",
-    ]
-    assert peers.told(PEERS) == "532 papers in 3 rounds and 100 questions, on 2 cores."
+def test_the_table_of_systems_has_a_column_a_system_and_a_row_a_measure():
+    head, ingest, times, *rows = beside.table(BESIDE).text().splitlines()
+    assert CITEWELL in head and STOCK in head
+    assert ingest.split()[-2:] == ["12", "15"] and times.endswith("1.25 (1.2–1.4)")
+    assert [row.split()[-2:] for row in rows[3:5]] == [["40", "4,000"], ["60", "4,100"]]
 
 
-def test_lines_run_over_the_number_of_papers_and_bars_over_peers():
+def test_lines_run_over_the_number_of_papers_and_bars_over_systems():
     latency = scale.plots(SCALE)[0]
     ask = next(trace for trace in latency.data if trace.name == "ask, median ms")
     assert (list(ask.x), list(ask.y)) == ([532, 10_000], [40.0, 80.0])
     assert latency.layout.xaxis.type == latency.layout.yaxis.type == "log"
-    (bars,) = peers.plots(PEERS)
-    assert [(trace.name, list(trace.x), list(trace.y)) for trace in bars.data] == [
-        ("ingest", [peers.BARE], [0.833]),
-        ("query", [peers.BARE], [0.5]),
+    assert [(trace.name, list(trace.x), list(trace.y)) for trace in beside.bars(BESIDE).data] == [
+        ("search", [STOCK], [0.5]),
+        ("memory", [STOCK], [1.2]),
+        ("ingest", [STOCK], [1.25]),
     ]
 
 
@@ -291,39 +290,28 @@ def test_a_collection_that_is_not_there_or_not_complete_is_refused(tmp_path, cap
 # --- whole runs over five papers ------------------------------------------------------------------------
 
 
-def test_the_peers_run_over_five_papers():
-    report = peers.measure(PAPERS, 2, 4, HashEmbedder, SameEmbedding(HashEmbedder()))
-    names = [system.name for system in report.systems]
-    assert names == [peers.CITEWELL, peers.BARE, peers.STOCK, peers.LENT]
-    ours, bare, *_ = report.systems
-    assert (ours.citewell_ingest_speed, ours.citewell_query_speed) == (1.0, 1.0)
-    assert bare.first is None and all(0 <= system.first <= 1 for system in report.systems if system != bare)
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_every_system_takes_five_papers_in_and_finds_them(tmp_path, capsys):
+    corpus, report = tmp_path / "five.jsonl", tmp_path / "report.json"
+    corpus.write_text("\n".join(json.dumps({"title": p.title, "abstract": p.abstract}) for p in PAPERS))
+    options = ["--rounds", "1", "--questions", "2", "--answers", "0", "--json", str(report)]
+    assert beside.main(["--corpus", str(corpus), "--work", str(tmp_path / "work"), *options]) == 0
+    measured = json.loads(report.read_text())
+    assert (measured["papers"], measured["rounds"]) == (5, 1)
+    assert [system["name"] for system in measured["systems"]] == [CITEWELL, STOCK, LENT]
+    for system in measured["systems"]:
+        assert system["ndcg_10"] > 0.5 and system["ingest_seconds"] > 0 and system["memory_mib"] > 100
+    assert not list((tmp_path / "work").iterdir())
+    assert "nDCG@10" in capsys.readouterr().out
 
 
-class Asking(HashEmbedder):
-    """Notes the questions that it embeds."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked = set()
-
-    def embed_queries(self, texts):
-        self.asked |= set(texts)
-        return super().embed_queries(texts)
-
-
-def test_every_system_embeds_every_question_itself():
-    # A model remembers questions: one shared by all would do the work for the first that asks.
-    made = []
-
-    def new_embedder():
-        made.append(Asking())
-        return made[-1]
-
-    peers.measure(PAPERS, 1, 4, new_embedder, SameEmbedding(new_embedder()))
-    questions = {one.question for one in questions_about([PAPERS[n] for n in spread(len(PAPERS), 4)])}
-    assert len(made) == 3  # the stock one, Citewell's, and the one lent
-    assert all(questions <= embedder.asked for embedder in made)
+def test_a_large_collection_is_set_beside_an_index_of_its_own_vectors(tmp_path):
+    with Assistant.open(tmp_path / "five") as assistant:
+        assistant.add(PAPERS)
+    beside.build(tmp_path / "five", tmp_path / "index")
+    beside.build(tmp_path / "five", tmp_path / "index")  # it is there
+    with SYSTEMS[STOCK].open(tmp_path / "index") as work:
+        assert work["search"]("How do bats find their way?")[0] == "How bats find their way"
 
 
 def test_stock_llamaindex_has_the_same_model(tmp_path):
