@@ -4,11 +4,11 @@
     python eval/benchmarks/beside.py --existing DATA_DIR --work DIR
 
 Each system is a process of its own, as a user would run it. Every round takes the same papers in once with each, by
-turns, every question is asked of each in turn, and medians of ratios are reported, so that a busy machine disturbs all
-alike. LlamaIndex is `VectorStoreIndex.from_documents` with its default splitter over its Chroma store on disk. It
-stands there twice: with the model as its own integration of fastembed runs it, nothing set, and with Citewell's code for the
-same model lent to it, which shows what all but the model takes. Citewell answers with quotes; LlamaIndex needs a
-language model to answer, and has its `CitationQueryEngine` and the packaged one.
+turns, every question is asked of each in turn, and medians of ratios are reported, so that a busy machine disturbs
+all alike. LlamaIndex is `VectorStoreIndex.from_documents` with its default splitter over its Chroma store on disk. It
+stands there twice: with the model as its own integration of fastembed runs it, nothing set, and with Citewell's code
+for the same model lent to it, which shows what all but the model takes. Citewell answers with quotes; LlamaIndex
+needs a language model to answer, and has its `CitationQueryEngine` and the packaged one.
 
 What they do is not the same. Citewell writes a library and an index to disk, stores a vector of every sentence beside
 that of the abstract, and ranks by words too; LlamaIndex stores one vector an abstract.
