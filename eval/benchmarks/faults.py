@@ -25,7 +25,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import faults_trials as trials
+from faults_disk import MAKERS
 from faults_parent import WRITES, Tally
+from faults_power import power_cut
+from faults_power_files import power_cut_of_files
 from report import Machine, Table, conclude, machine, options_of
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ TRIALS: dict[str, list[Trial]] = {
     "kill": [partial(trials.kill, kind) for kind in (*WRITES, "repair")],
     "index": [partial(trials.index_damage, harm) for harm in trials.HARMS],
     "library": [partial(trials.library_damage, harm) for harm in trials.HARMS],
+    "power": [partial(cut, kind) for cut in (power_cut, power_cut_of_files) for kind in MAKERS],
     "disk": [trials.limited_files, trials.full_disk],
     "read-only": [trials.read_only],
     "clock": [trials.clock_jumps],
