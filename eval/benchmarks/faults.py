@@ -5,11 +5,12 @@
     python eval/benchmarks/faults.py --only clients --minutes 10
 
 A child process stores, changes and removes made-up papers, makes the index anew and swaps it, and acknowledges each
-operation when it has returned. The trials kill it, let it run out of disk, take its rights away, damage its files, let
-the clock jump and start a second writer. After each, a fresh process checks both databases, looks for papers by their
-own words and vectors, and compares all papers with what was acknowledged: an operation that never returned may have
-been done or not, paper by paper, but a paper is never anything else than it was before or was to become. Every random
-choice comes from `--seed`; moments also depend on the machine. Linux only; `disk` and `read-only` take root.
+operation when it has returned. The trials kill it, cut the power, let it run out of disk, take its rights away,
+damage its files, let the clock jump and start a second writer. After each, a fresh process checks both databases,
+looks for papers by their own words and vectors, and compares all papers with what was acknowledged: an operation that
+never returned may have been done or not, paper by paper, but a paper is never anything else than it was before or was
+to become. Every random choice comes from `--seed`; moments also depend on the machine. Linux only; `power`, `disk`
+and `read-only` take root.
 """
 
 from __future__ import annotations

@@ -27,18 +27,8 @@ from pathlib import Path
 
 SIZE = 320 * 2**20  # bytes; XFS wants 300 MiB
 MAKERS = {
-    "ext4": (
-        "mkfs.ext4",
-        "-q",
-        "-F",
-        "-E",
-        "lazy_itable_init=0,lazy_journal_init=0",
-        "-N",
-        "4096",
-        "-J",
-        "size=8",
-    ),
-    "xfs": ("mkfs.xfs", "-q", "-f"),
+    "ext4": "mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 -N 4096 -J size=8".split(),
+    "xfs": "mkfs.xfs -q -f".split(),
 }
 _MAY_MOUNT = 1 << 21  # CAP_SYS_ADMIN
 _SECTOR = 512  # bytes: what a disk writes as a whole or not at all
