@@ -23,8 +23,8 @@ def test_a_kill_while_an_index_is_swapped_loses_nothing(
 ) -> None:
     monkeypatch.setattr("faults_trials.SPACE", 16)
     monkeypatch.setattr("faults_trials._MEASURED", 1)
-    monkeypatch.setattr("faults_trials._SLOWEST", 0.0)  # at once, so that it hits
-    monkeypatch.setattr("faults_trials._MOST_TRIES", 20)
+    monkeypatch.setattr("faults_trials.SLOWEST", 0.0)  # at once, so that it hits
+    monkeypatch.setattr("faults_trials.MOST_TRIES", 20)
     killed = trials.kill("swap", 1, tmp_path, random.Random(3))
     assert killed.hit == 1
     assert killed.acknowledged >= 2

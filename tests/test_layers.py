@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(citewell.__file__).parent
 LAYERS: list[set[str]] = [
-    {"errors", "types", "commands"},
+    {"errors", "types", "commands", "durable"},
     {"settings", "text", "linear", "circling", "vector_index"},
     {"corpus", "prompts", "sample", "chunking", "planted"},
     {

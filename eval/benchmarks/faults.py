@@ -5,11 +5,12 @@
     python eval/benchmarks/faults.py --only clients --minutes 10
 
 A child process stores, changes and removes made-up papers, makes the index anew and swaps it, and acknowledges each
-operation when it has returned. The trials kill it, let it run out of disk, take its rights away, damage its files, let
-the clock jump and start a second writer. After each, a fresh process checks both databases, looks for papers by their
-own words and vectors, and compares all papers with what was acknowledged: an operation that never returned may have
-been done or not, paper by paper, but a paper is never anything else than it was before or was to become. Every random
-choice comes from `--seed`; moments also depend on the machine. Linux only; `disk` and `read-only` take root.
+operation when it has returned. The trials kill it, cut the power, let it run out of disk, take its rights away,
+damage its files, let the clock jump and start a second writer. After each, a fresh process checks both databases,
+looks for papers by their own words and vectors, and compares all papers with what was acknowledged: an operation that
+never returned may have been done or not, paper by paper, but a paper is never anything else than it was before or was
+to become. Every random choice comes from `--seed`; moments also depend on the machine. Linux only; `power`, `disk`
+and `read-only` take root.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import faults_trials as trials
+from faults_disk import MAKERS
 from faults_parent import WRITES, Tally
+from faults_power import power_cut
+from faults_power_files import power_cut_of_files
 from report import Machine, Table, conclude, machine, options_of
 
 if TYPE_CHECKING:
@@ -41,6 +45,7 @@ TRIALS: dict[str, list[Trial]] = {
     "kill": [partial(trials.kill, kind) for kind in (*WRITES, "repair")],
     "index": [partial(trials.index_damage, harm) for harm in trials.HARMS],
     "library": [partial(trials.library_damage, harm) for harm in trials.HARMS],
+    "power": [partial(cut, kind) for cut in (power_cut, power_cut_of_files) for kind in MAKERS],
     "disk": [trials.limited_files, trials.full_disk],
     "read-only": [trials.read_only],
     "clock": [trials.clock_jumps],

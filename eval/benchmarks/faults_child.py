@@ -24,10 +24,15 @@ import citewell.gate  # noqa: F401
 from citewell.assistant import Assistant
 from citewell.errors import CitewellError
 from citewell.indexing import vectors_of
+from citewell.ingest import SilentProgress
+from citewell.trace import Trace
+from citewell.transfer.exporting import export
 from citewell.vector_index import tolerated
+from citewell_ui.records import Records
 from faults_papers import RANKED, Numbered, WordVectors, entries, number_of, paper, version_of, word, words_of
 
 _NOBODY = 65534
+OWNER = "a" * 64  # of the conversations
 _JUMP = 10 * 86_400  # seconds
 
 
@@ -92,6 +97,33 @@ class Worker:
         self.close()
         self._limit = limit
         self.assistant.collection.ingest([])
+
+    # --- what is written beside it -------------------------------------------------------------------------
+
+    def write(self, kind: str, home: str, name: str) -> None:
+        """Writes one of the files that people keep, or takes it away.
+
+        Args:
+            kind: `export`, `conversation`, `deletion` of a conversation, `feedback` or `trace`.
+            home: the folder.
+            name: of the file; 32 digits.
+        """
+        folder, records, settings = Path(home), Records(Path(home)), self.assistant.settings
+        if kind == "export":
+            export(settings, folder / f"{name}.citewell", SilentProgress(), overwrite=True)
+        elif kind == "deletion":
+            records.delete(OWNER, name)
+        else:
+            trace = Trace(settings)
+            answer = self.assistant.ask(
+                f"Where was the {word(random.randrange(100))} counted?", recorder=trace
+            )
+            if kind == "conversation":
+                records.save(OWNER, name, (*records.load(OWNER, name), answer))
+            elif kind == "feedback":
+                records.judge(answer, "up")
+            else:
+                trace.write(folder / f"trace-{name}.json")
 
     # --- what happens to it --------------------------------------------------------------------------------
 

@@ -20,8 +20,8 @@ Reply = dict[str, Any]
 
 SPACE = 360  # numbers of papers; 1,080 chunks, of which Chroma keeps the graph on disk
 WRITES = ("ingest", "remove", "rebuild", "swap")
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["chromadb.api.rust", "citewell.assistant", "citewell.gate"])
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["chromadb.api.rust", "citewell.assistant", "citewell.gate"])
 _LIMITS = (0, 100_000)  # of chunk vectors: none, and those of all papers
 _ASKED = 6  # papers asked for after each fault
 
@@ -38,8 +38,8 @@ class Child:
     """
 
     def __init__(self, data: Path, limit: int, scratch: Path | None = None) -> None:
-        self._commands, theirs = _FORKS.Pipe()
-        self._process = _FORKS.Process(target=serve, args=(theirs, data, limit, scratch))
+        self._commands, theirs = FORKS.Pipe()
+        self._process = FORKS.Process(target=serve, args=(theirs, data, limit, scratch))
         self._process.start()
         theirs.close()
         self.pid = self.heard()["ready"]
@@ -61,6 +61,13 @@ class Child:
         while "swapping" in (heard := self.heard()):
             pass
         return heard
+
+    def given(self) -> Reply | None:
+        """Returns the reply to the last command if it has been given already."""
+        while self._commands.poll():
+            if "swapping" not in (heard := self.heard()):
+                return heard
+        return None
 
     def run(self, command: Command) -> Reply:
         """Returns the reply to a command."""

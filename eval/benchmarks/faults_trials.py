@@ -17,15 +17,15 @@ from pathlib import Path
 from faults_papers import RANKED
 from faults_parent import SPACE, WRITES, Child, Command, Reply, State, Tally, judge, pause, seeded
 
-_MOST_TRIES = 3  # for each hit that is wanted
+MOST_TRIES = 3  # for each hit that is wanted
 _BACKUP = "a copy put back"
 _REORDERED = "results in another order, and `citewell doctor` names the damage"
-_SLOWEST = 1.1  # a kill comes within this share of the usual time of an operation
+SLOWEST = 1.1  # a kill comes within this share of the usual time of an operation
 _MEASURED = 3  # operations that tell how long one takes
 _PAGE = 4096
 
 
-def _did(tally: Tally, state: State, command: Command, reply: Reply) -> bool:
+def did(tally: Tally, state: State, command: Command, reply: Reply) -> bool:
     """Takes note of what became of an operation; returns whether it was done."""
     if "done" in reply:
         tally.acknowledged += 1
@@ -44,24 +44,24 @@ def kill(kind: str, hits: int, folder: Path, dice: random.Random) -> Tally:
     """Kills a process at random moments of one kind of operation, each time after some that it acknowledged."""
     tally, data = Tally(f"SIGKILL during {kind}"), folder / "data"
     state = seeded(data, dice, SPACE // 2)
-    usual = _usual(kind, data, state, dice, tally)
-    while tally.hit < hits and tally.trials < _MOST_TRIES * hits:
+    usual = usual_time(kind, data, state, dice, tally)
+    while tally.hit < hits and tally.trials < MOST_TRIES * hits:
         tally.trials += 1
         if kind == "repair":
             _checksums(data).unlink()
         with Child(data, state.limit) as child:
             if kind != "repair":
                 before = state.operation(dice.choice(("ingest", "remove")), dice)
-                _did(tally, state, before, child.run(before))
+                did(tally, state, before, child.run(before))
             last = _operation(kind, state, dice)
             _begin(child, last)
-            pause(dice, _SLOWEST * usual)
+            pause(dice, SLOWEST * usual)
             reply = child.kill()
         if "died" in reply:
             tally.hit += 1
             state.suspect(last)
         else:
-            _did(tally, state, last, reply)
+            did(tally, state, last, reply)
         judge(tally, state, data, dice)
     return tally
 
@@ -77,7 +77,7 @@ def _begin(child: Child, command: Command) -> None:
         raise RuntimeError(f"nothing was swapped: {heard}")
 
 
-def _usual(kind: str, data: Path, state: State, dice: random.Random, tally: Tally) -> float:
+def usual_time(kind: str, data: Path, state: State, dice: random.Random, tally: Tally) -> float:
     """Returns the seconds that an operation takes."""
     took = []
     for _ in range(_MEASURED):
@@ -89,7 +89,7 @@ def _usual(kind: str, data: Path, state: State, dice: random.Random, tally: Tall
             command = _operation(kind, state, dice)
             _begin(child, command)
             start = time.perf_counter()
-            _did(tally, state, command, child.reply())
+            did(tally, state, command, child.reply())
             took.append(time.perf_counter() - start)
     return statistics.median(took)
 
@@ -161,7 +161,7 @@ def index_damage(harm: str, trials: int, folder: Path, dice: random.Random) -> T
             tally.saw(child.run(state.asked(dice)))
             command = state.operation(dice.choice(("ingest", "remove")), dice)
             own = State(dict(state.held), state.limit)
-            _did(tally, own, command, child.run(command))
+            did(tally, own, command, child.run(command))
         judge(tally, own, data, dice)
         shutil.rmtree(data)
     return tally
@@ -265,14 +265,14 @@ def _fill(ballast: Path, left: int) -> None:
 def _starved(tally: Tally, state: State, child: Child, dice: random.Random) -> None:
     """Runs an operation that may not find room, and asks after it."""
     command = state.operation(dice.choice(WRITES), dice)
-    tally.hit += not _did(tally, state, command, child.run(command))
+    tally.hit += not did(tally, state, command, child.run(command))
     tally.saw(child.run(state.asked(dice)))
 
 
 def _goes_on(tally: Tally, state: State, child: Child, dice: random.Random) -> None:
     """Runs an operation that nothing is in the way of, in the same process."""
     command = state.operation("ingest", dice)
-    if not _did(tally, state, command, reply := child.run(command)):
+    if not did(tally, state, command, reply := child.run(command)):
         tally.blame("unsound", [f"it does not go on: {reply}"])
 
 
@@ -295,7 +295,7 @@ def read_only(trials: int, folder: Path, dice: random.Random) -> Tally:
             child.run({"do": "become_nobody"})
             tally.saw(child.run(state.asked(dice)))
             command = state.operation(dice.choice(WRITES), dice)
-            tally.hit += not _did(tally, own, command, child.run(command))
+            tally.hit += not did(tally, own, command, child.run(command))
             tally.saw(child.run(own.asked(dice)))
         for path in (data, *data.rglob("*")):
             path.chmod(0o755)
@@ -324,7 +324,7 @@ def clock_jumps(trials: int, folder: Path, dice: random.Random) -> Tally:
             child.run({"do": "shift_clock", "seed": dice.randrange(10**6)})
             for kind in dice.sample(WRITES, 3):
                 command = state.operation(kind, dice)
-                if not _did(tally, state, command, reply := child.run(command)):
+                if not did(tally, state, command, reply := child.run(command)):
                     tally.blame("unsound", [f"it stopped {kind}: {reply}"])
                 tally.saw(child.run(state.asked(dice)))
         judge(tally, state, data, dice)
@@ -351,7 +351,7 @@ def two_writers(trials: int, folder: Path, dice: random.Random) -> Tally:
                     _check_busy(tally, reply, rival.pid)
                     time.sleep(0.05)
                     reply = child.run(command)
-                _did(tally, state, command, reply)
+                did(tally, state, command, reply)
             if tally.trials % 10 == 0 or tally.trials == trials:
                 judge(tally, state, data, dice, tidy=False)
     judge(tally, state, data, dice)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from citewell.durable import put_in_place, sync_file
 from citewell.errors import UsageError
 
 
@@ -17,8 +17,10 @@ def write_text(path: Path, text: str) -> None:
     beside = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, "utf-8")
-        os.replace(beside, path)
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            sync_file(file)
+        put_in_place(beside, path)
     except OSError as error:
         raise UsageError(
             f"Cannot write {path}: {error.strerror}. Name a file in a folder you may write to."

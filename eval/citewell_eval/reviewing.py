@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from citewell.durable import put_in_place, sync_file
 from citewell.errors import UsageError
 from citewell.terminal import clean
 
@@ -188,10 +188,9 @@ def _swap(target: Path, text: str, new: bool) -> None:
             beside = Path(file.name)
             try:
                 file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+                sync_file(file)
                 beside.chmod(target.stat().st_mode & 0o777)  # temporary files are their owner's alone
-                beside.replace(target)
+                put_in_place(beside, target)
             except BaseException:
                 beside.unlink(missing_ok=True)
                 raise

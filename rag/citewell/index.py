@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from citewell.beside import Beside
 from citewell.chunking import CHUNKER_VERSION
+from citewell.durable import make_folder
 from citewell.embedding import Embedder, open_embedder
 from citewell.embedding.base import TokenEmbedder
 from citewell.errors import CitewellError, CollectionBusyError, CollectionError
@@ -376,7 +377,7 @@ def _load(embedder: TokenEmbedder) -> None:
 
 def _make_data_dir(path: Path) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
     except OSError as error:
         raise CollectionError(
             f"Cannot make the data directory {path}: {error.strerror}. Choose --data-dir."

@@ -163,7 +163,7 @@ class Building:
                 folder.mkdir(parents=True, exist_ok=True)
                 if base:
                     _check(folder / base)
-                    shutil.copytree(folder / base, self._path)
+                    shutil.copytree(folder / base, self._path, ignore=_no_checksums)
             self.generation = Generation(self._path, create=not base)
         except BaseException:
             shutil.rmtree(self._path, ignore_errors=True)
@@ -284,6 +284,11 @@ def _checksums(path: Path) -> dict[str, int]:
     """
     kept = [folder for folder in path.iterdir() if (folder / _PERSISTED).is_file()]
     return {f"{folder.name}/{file.name}": _crc(file) for folder in kept for file in sorted(folder.iterdir())}
+
+
+def _no_checksums(folder: str, names: list[str]) -> list[str]:
+    """Leaves those of a base out of its copy: after a power cut they could stand where the new ones should."""
+    return [name for name in names if name == _CHECKSUMS]
 
 
 def _check(path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from citewell import Answer
 from citewell.cache import answer_from_dict
+from citewell.durable import append_line, make_folder, put_in_place, sync_file, sync_folder
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _OWNER = re.compile(r"[0-9a-f]{64}")
@@ -67,6 +68,7 @@ class Records:
         with self._lock, suppress(FileNotFoundError):
             if (path := self._path(owner, conversation)) is not None:
                 path.unlink()
+                sync_folder(path.parent)
 
     def list(self, owner: str) -> list[Kept]:
         """Returns the conversations of an owner, the one continued last first."""
@@ -98,11 +100,9 @@ class Records:
             "comment": comment,
             "answer": answer.to_dict(),
         }
-        line = json.dumps(case) + "\n"  # escaped, for some characters end a line for some readers
-        with self._lock, (self._home / "feedback.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        line = json.dumps(case)  # escaped, for some characters end a line for some readers
+        with self._lock:
+            append_line(self._home / "feedback.jsonl", line)
 
     # --- files -------------------------------------------------------------------------------------------
 
@@ -127,8 +127,9 @@ class Records:
         path = self._path(owner, conversation)
         if path is None:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         handle, name = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump({"title": title[:_LONGEST_TITLE], "answers": list(answers)}, file, ensure_ascii=False)
-        os.replace(name, path)
+            sync_file(file)
+        put_in_place(Path(name), path)

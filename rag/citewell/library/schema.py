@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from citewell.durable import put_in_place
 from citewell.errors import CollectionError
 
 if TYPE_CHECKING:
@@ -189,7 +190,8 @@ def _connect(path: Path, uri: str) -> Connection:
     connection.path = path
     try:
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        # NORMAL would leave the last transactions to a power cut, though they have been acknowledged.
+        connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
@@ -238,6 +240,6 @@ def create(path: Path) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
         finally:
             connection.close()
-        building.replace(path)
+        put_in_place(building, path)  # SQLite has synced it
     except (OSError, sqlite3.DatabaseError) as error:
         raise CollectionError(f"Cannot write to {path.parent}: {error}. Choose --data-dir.") from error

@@ -8,6 +8,7 @@ import secrets
 from datetime import datetime
 from pathlib import Path
 
+from citewell.durable import put_in_place, sync_file
 from citewell.errors import UsageError
 from citewell.text import words
 from citewell.trace.values import Json
@@ -48,8 +49,10 @@ def write_document(document: dict[str, Json], path: Path) -> None:
     building = _beside(target.parent)
     try:
         try:
-            building.write_bytes(content)
-            building.replace(target)
+            with building.open("xb") as file:
+                file.write(content)
+                sync_file(file)
+            put_in_place(building, target)
         finally:
             building.unlink(missing_ok=True)
     except OSError as error:

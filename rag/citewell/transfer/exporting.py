@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import BinaryIO
 
+from citewell.durable import put_in_place, sync_file
 from citewell.errors import CollectionError, NoCollectionError, UsageError
 from citewell.ingest import Progress
 from citewell.library import Library, Manifest, content_hash, digest_with
@@ -164,9 +164,8 @@ def _new_file(target: Path) -> Iterator[BinaryIO]:
             with suppress(OSError):  # a file system without locks: then nothing is ever swept there
                 _lock(file)
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
+            sync_file(file)
+        put_in_place(partial, target)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
