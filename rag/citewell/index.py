@@ -171,8 +171,10 @@ class Collection:
             embedder, recipe = self.wanted()
             before = self.library.manifest().fingerprint
             with self._ahead(recipe) as ahead:
-                with workers(embedder, self._given, self.settings) as (worker, settings):
-                    ingest = Ingest(self.library, worker, recipe, settings, progress, consumed, ahead.follow)
+                with workers(embedder, self._given, self.settings) as worker:
+                    ingest = Ingest(
+                        self.library, worker, recipe, self.settings, progress, consumed, ahead.follow
+                    )
                     ingest.run(entries)
                     ingest.refresh()
                 report = ingest.report()
@@ -215,8 +217,8 @@ class Collection:
         progress = progress or SilentProgress()
         with self._writing(rebuild=True):
             embedder, recipe = self.wanted()
-            with workers(embedder, self._given, self.settings) as (worker, settings):
-                Ingest(self.library, worker, recipe, settings, progress, Consumed()).refresh()
+            with workers(embedder, self._given, self.settings) as worker:
+                Ingest(self.library, worker, recipe, self.settings, progress, Consumed()).refresh()
             self._publish(recipe, progress, Plan("", self._wants_chunks(self.library.manifest())))
 
     @contextmanager

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from citewell.chunking import chunk_spans
 from citewell.embedding import Embedder
-from citewell.embedding.base import Passages
+from citewell.embedding.base import Passages, SpreadEmbedder
 from citewell.errors import CitewellError
 from citewell.library import Library, LibraryWriter, Recipe
 from citewell.settings import Settings
@@ -69,23 +69,18 @@ class Consumed:
 
 
 @contextmanager
-def workers(
-    embedder: Embedder, given: Embedder | None, settings: Settings
-) -> Iterator[tuple[Embedder, Settings]]:
-    """Yields what embeds papers, and how many at a time: the model itself, or a cluster of it where one is set.
+def workers(embedder: Embedder, given: Embedder | None, settings: Settings) -> Iterator[Embedder]:
+    """Yields what embeds papers: the model itself, or a cluster of it where one is set.
 
     One `given` in code cannot be opened by a cluster and stays here.
     """
     if not settings.ray or embedder is given:
-        yield embedder, settings
+        yield embedder
         return
     from citewell.embedding.cluster import cluster
 
     with cluster(settings.ray, settings.embedding) as spread:
-        yield (
-            spread,
-            settings.model_copy(update={"ingest_batch": max(settings.ingest_batch, spread.papers_at_once)}),
-        )
+        yield spread
 
 
 class Ingest:
@@ -126,7 +121,7 @@ class Ingest:
 
     def run(self, entries: Iterable[Entry | Rejection]) -> None:
         """Stores all entries, batch by batch; each batch is one transaction."""
-        for batch in self._ahead(map(self._batch, _batches(entries, self._settings.ingest_batch))):
+        for batch in self._ahead(map(self._batch, _batches(entries, self._size))):
             self._keep(batch.passages.result())
             with self._writer.transaction():
                 self._writer.adopt(self._recipe)
@@ -155,7 +150,7 @@ class Ingest:
         fingerprint = self._recipe.fingerprint
         in_use = self._library.manifest().fingerprint == fingerprint
         last = 0
-        while rows := self._writer.without_passages(fingerprint, self._settings.ingest_batch, last):
+        while rows := self._writer.without_passages(fingerprint, self._size(), last):
             if in_use:  # an index that was made without them must not pass for complete
                 with self._writer.transaction():
                     self._writer.touch(rows)
@@ -177,6 +172,12 @@ class Ingest:
             rejected=tuple(self._rejected),
             seconds=0.0,
         )
+
+    def _size(self) -> int:
+        """Returns how many papers the next batch may have: more where many workers embed, more again if some joined."""
+        if isinstance(self._embedder, SpreadEmbedder):
+            return max(self._settings.ingest_batch, self._embedder.papers_at_once)
+        return self._settings.ingest_batch
 
     def _batch(self, items: Sequence[Entry | Rejection]) -> _Batch:
         """Returns what is to be stored of some items, and notes what is not."""
@@ -271,7 +272,7 @@ def _checked(item: Entry | Rejection) -> Entry | Rejection:
 T = TypeVar("T")
 
 
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def _batches(items: Iterable[T], size: Callable[[], int]) -> Iterator[list[T]]:
     iterator = iter(items)
-    while batch := list(islice(iterator, size)):
+    while batch := list(islice(iterator, size())):
         yield batch

@@ -71,6 +71,15 @@ class Embedder(Protocol):
 
 
 @runtime_checkable
+class SpreadEmbedder(Protocol):
+    """An embedder with many workers, which it tells how to keep busy."""
+
+    @property
+    def papers_at_once(self) -> int:
+        """How many papers keep every worker busy now."""
+
+
+@runtime_checkable
 class TokenEmbedder(Protocol):
     """An embedder that also gives the vectors of single tokens, and so has a vocabulary."""
 
