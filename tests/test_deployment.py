@@ -47,6 +47,24 @@ def test_the_parts_of_the_compose_file_fit_together(compose: dict[str, Any]) -> 
     assert (FOLDER / "Caddyfile").is_file()
 
 
+def test_a_signal_reaches_citewell_and_its_password_can_be_read(compose: dict[str, Any]) -> None:
+    for name in ("chat", "ingest"):
+        # The first process of a container is spared what it does not handle: it would be killed after ten seconds.
+        assert compose["services"][name]["init"] is True
+    entry = re.search(r"^ENTRYPOINT (.*)$", (FOLDER / "Dockerfile").read_text(), re.M)
+    assert entry is not None and json.loads(entry[1]) == ["citewell"], "a shell would keep signals to itself"
+    # A secret of a file is that file, with its owner and mode: Citewell is another user in there.
+    told = (FOLDER / "compose.yaml").read_text(), (ROOT / "docs/deployment.md").read_text()
+    assert all("chmod 644 password.txt" in text for text in told)
+
+
+def test_a_change_of_citewell_does_not_install_its_requirements_again() -> None:
+    lines = (FOLDER / "Dockerfile").read_text().splitlines()
+    alone = lines.index("COPY requirements/default.txt requirements/")
+    installed = next(n for n, line in enumerate(lines) if "--require-hashes" in line)
+    assert alone < installed < lines.index("COPY . .")
+
+
 def test_citewell_takes_the_settings_and_options_of_the_compose_file(compose: dict[str, Any]) -> None:
     known = {ENV_PREFIX + name.upper() for name in Settings.model_fields}
     chat = compose["services"]["chat"]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from citewell import Assistant
 from citewell.doctor import check_index
+from citewell.embedding.base import PaperVectors, Passages
 from citewell.errors import CollectionError
 from citewell.indexing import vectors_of
 from citewell.store import Generation
@@ -14,6 +19,7 @@ from citewell.vector_index import CHUNKS, tolerated
 from fakes import HashEmbedder, entries, paper
 
 PAPERS = [paper(number) for number in range(40)]
+_PAUSE = 0.1  # seconds a paper
 
 
 @pytest.fixture
@@ -181,3 +187,29 @@ def test_an_index_that_misses_one_paper_is_kept_and_one_that_misses_two_is_not(
         assert "finds 39 of 40" in check_index(assistant.collection).detail
         gone |= {"p0", "p20"}
         assert check_index(assistant.collection).verdict == "fail"
+
+
+class _OneByOne(HashEmbedder):
+    """Takes the papers of a batch one by one, each in its own time."""
+
+    def embed_papers(self, batch: Sequence[Passages]) -> list[PaperVectors]:
+        made = []
+        for place in range(len(batch)):
+            time.sleep(_PAUSE)
+            made += super().embed_papers([batch[place]])
+        return made
+
+
+def test_who_interrupts_an_ingest_does_not_wait_for_the_rest_of_a_batch(data: Path) -> None:
+    embedder = _OneByOne()
+    with Assistant.open(data, embedder=embedder, ingest_batch=40) as assistant:
+        here = threading.main_thread().ident
+        assert here is not None
+        timer = threading.Timer(3 * _PAUSE, signal.pthread_kill, [here, signal.SIGINT])
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            assistant.collection.ingest(entries(PAPERS))
+        timer.join()
+        assert embedder.embedded < 20
+        assistant.collection.ingest(entries(PAPERS))
+    assert_complete(data, 40)

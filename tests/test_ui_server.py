@@ -21,6 +21,7 @@ from citewell import Assistant, Paper, Settings, browser, commands
 from citewell.errors import CollectionError, MissingExtraError, UsageError
 from citewell_ui import server
 from citewell_ui.host import Engine, Host
+from citewell_ui.security import Access
 
 PAPERS = [Paper("Bees", "Bees visit lavender twice as often as thyme.", "bees")]
 
@@ -40,6 +41,15 @@ def test_on_this_machine_no_password_is_needed(address: str) -> None:
     access = server._access(address, [], None)
     assert access.password is None and access.answers("localhost:7860")
     assert not access.answers("192.168.0.7") and not access.answers(socket.gethostname() + ".evil.example")
+
+
+@pytest.mark.parametrize("behind_proxy", [False, True])
+def test_who_listens_without_tls_is_warned(behind_proxy: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    access = Access(password="correct horse", behind_proxy=behind_proxy)
+    server._greet("http://papers.example:7860/", access, browser=False)
+    told = capsys.readouterr()
+    assert told.out == "Citewell is open at http://papers.example:7860/ (Ctrl-C ends it).\n"
+    assert ("The password goes over the network" in told.err) is not behind_proxy
 
 
 @pytest.mark.parametrize(

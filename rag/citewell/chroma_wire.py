@@ -1,16 +1,21 @@
 """Chroma's own HTTP client with our timeouts, headers and certificates, and an error of one line for each fault.
 
 Chroma's client waits for ever, takes no authority file without a warning, and tells a login page of a proxy as
-a JSON error. This module imports chromadb and httpx at its top: import it where a server is used, not before.
+a JSON error. A server that takes its time is waited for; one whose machine is gone, or behind a cut cable, is told
+from it by the operating system, to which every packet that arrives is acknowledged (RFC 5482). This module imports
+chromadb and httpx at its top: import it where a server is used, not before.
 """
 
 from __future__ import annotations
 
+import errno
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import orjson
@@ -21,6 +26,8 @@ from chromadb.errors import ChromaError, NotFoundError
 from citewell.errors import ChromaServerError, UsageError
 
 CONNECT_SECONDS = 3.0
+SILENT_SECONDS = 5  # in which not one packet came back: the connection is given up
+_SILENT = "does not answer. Is it running, and reachable?"  # in the same words however it is noticed, to be told once
 
 
 class MissingOnServerError(ChromaServerError):
@@ -74,6 +81,7 @@ class Wire:
             headers=made.headers,
             event_hooks={"response": [_check_reply]},
             verify=verify,
+            transport=_transport(self.url, verify),
         )
         made.close()
 
@@ -101,15 +109,10 @@ class Wire:
             kind = ExistsOnServerError if "already exists" in str(error) else ChromaServerError
             raise kind(self._line(f"answers: {_first_line(error)}")) from error
         except httpx.TimeoutException as error:
-            absent = isinstance(error, httpx.ConnectTimeout)
-            waited, kind = (
-                (CONNECT_SECONDS, ChromaServerError) if absent else (self._timeout, SlowServerError)
-            )
-            raise kind(
-                self._line(
-                    f"does not answer within {min(waited, self._timeout):g} s. Is it running, and reachable?"
-                )
-            ) from error
+            if isinstance(error, httpx.ConnectTimeout) or _was_silent(error):
+                raise ChromaServerError(self._line(_SILENT)) from error
+            late = f"does not answer within {self._timeout:g} s. Is it busy, or stopped?"
+            raise SlowServerError(self._line(late)) from error
         except httpx.TransportError as error:
             raise ChromaServerError(self._line(_transport_fault(error))) from error
         except _ForeignReplyError as error:
@@ -168,6 +171,28 @@ def read_headers(text: str | None, file: Path | None) -> dict[str, str]:
     return headers
 
 
+def _transport(url: str, verify: ssl.SSLContext | bool) -> httpx.HTTPTransport | None:
+    """Returns how a server is spoken to; None, which is httpx's own way, where the environment names a proxy."""
+    if getproxies() and not proxy_bypass(urlsplit(url).hostname or ""):
+        return None
+    return httpx.HTTPTransport(verify=verify, socket_options=_options())
+
+
+def _options() -> list[tuple[int, int, int]]:
+    """Returns options with which a connection ends soon when packets are lost, as far as this system has them."""
+    wanted = {
+        "TCP_USER_TIMEOUT": SILENT_SECONDS * 1000,  # for what was sent and not acknowledged
+        "TCP_KEEPIDLE": 1,  # while a reply is waited for, it is asked each second whether the other end is there
+        "TCP_KEEPINTVL": 1,
+        "TCP_KEEPCNT": SILENT_SECONDS - 1,
+    }
+    known = [(getattr(socket, name), value) for name, value in wanted.items() if hasattr(socket, name)]
+    return [
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        *((socket.IPPROTO_TCP, option, value) for option, value in known),
+    ]
+
+
 def _context(authorities: Path) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=str(authorities))
@@ -197,11 +222,22 @@ def _check_reply(reply: httpx.Response) -> None:
 
 def _transport_fault(error: httpx.TransportError) -> str:
     text = _first_line(error)
+    if _was_silent(error):
+        return _SILENT
     if "SSL" in text or "certificate" in text.lower():
         return f"fails at TLS: {text}. Check https or http in CITEWELL_CHROMA_URL, and CITEWELL_CHROMA_CA."
     if isinstance(error, httpx.ConnectError):
         return f"cannot be reached: {text}. Is it running, and CITEWELL_CHROMA_URL right?"
     return f"broke off: {text or type(error).__name__}."
+
+
+def _was_silent(error: BaseException | None) -> bool:
+    """Returns whether the system gave the connection up; Python and httpx call that a late reply, too."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.ETIMEDOUT:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _first_line(error: Exception) -> str:

@@ -7,12 +7,13 @@ embedded is not embedded again. While one batch is stored and the one after next
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from itertools import islice
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,26 @@ def workers(embedder: Embedder, given: Embedder | None, settings: Settings) -> I
 
     with cluster(settings.ray, settings.embedding) as spread:
         yield spread
+
+
+class _Given(Sequence[Passages]):
+    """Passages to embed until the ingest has ended: who interrupts it does not wait for the rest of a batch."""
+
+    def __init__(self, passages: Sequence[Passages], ended: threading.Event) -> None:
+        self._passages = passages
+        self._ended = ended
+
+    @overload
+    def __getitem__(self, place: int) -> Passages: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Passages]: ...
+    def __getitem__(self, place: int | slice) -> Passages | Sequence[Passages]:
+        if self._ended.is_set():
+            raise CancelledError
+        return self._passages[place]
+
+    def __len__(self) -> int:
+        return len(self._passages)
 
 
 class Ingest:
@@ -191,10 +212,11 @@ class Ingest:
 
     def _ahead(self, batches: Iterable[_Batch]) -> Iterator[_Batch]:
         """Yields the batches while the next one is embedded already: what is stored meanwhile costs no time."""
-        worker = ThreadPoolExecutor(1, "citewell-ingest")
+        worker, ended = ThreadPoolExecutor(1, "citewell-ingest"), threading.Event()
         try:
             for batch in batches:
-                batch.passages = worker.submit(self._embed, batch.unknown, self._chunked(batch.unknown))
+                given = _Given(self._chunked(batch.unknown), ended)
+                batch.passages = worker.submit(self._embed, batch.unknown, given)
                 before, self._before = self._before, batch
                 if before is not None:
                     yield before
@@ -206,6 +228,7 @@ class Ingest:
             raise
         finally:
             self._before = None
+            ended.set()
             worker.shutdown(cancel_futures=True)
 
     def _unknown(self, papers: Sequence[Paper]) -> list[Paper]:

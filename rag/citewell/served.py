@@ -25,6 +25,7 @@ from citewell.store import has_chunks
 from citewell.vector_index import VectorIndex
 
 LOOK_EVERY = 3.0  # seconds between two looks at the server
+_PATIENCE = 0.5  # seconds that a question waits for a server that did not answer the last time
 _WORTH_TELLING = 1_000  # records
 
 
@@ -81,6 +82,7 @@ class ServedCollection(Collection):
         self._look_at = clock()
         self._looking = threading.Lock()
         self._is_away = False
+        self._heard = threading.Event()  # the server has answered a look, or the look is over
         self._index: ServedGeneration | None = None
         self._lease: Lease | None = None
         self.server.wire  # noqa: B018 (bad settings are told now)
@@ -90,20 +92,47 @@ class ServedCollection(Collection):
     def snapshot(self) -> Snapshot:
         """Returns the state of the copy, after a look at the server if the last one is some seconds ago."""
         if self._clock() >= self._look_at and self._looking.acquire(blocking=self._snapshot is None):
-            try:
-                if self._clock() >= self._look_at:
-                    self.follow()
-            finally:
-                self._looking.release()
+            if self._is_away and self._snapshot is not None:
+                self._look_beside()
+            else:
+                self._look()
         with self._guard:
             manifest = self.library.manifest()
             self._snapshot = Snapshot(manifest, self._index_of(manifest))
         return self._snapshot
 
+    def _look(self) -> None:
+        """Looks at the server, unless another thread has just done so, and lets others look again."""
+        try:
+            if self._clock() >= self._look_at:
+                self.follow()
+        finally:
+            self._looking.release()
+
+    def _look_beside(self) -> None:
+        """Looks at a server that was away; a question waits for the look to end only if the server answers at once.
+
+        Where packets are lost, each look takes seconds before it fails.
+        """
+        self._heard.clear()
+        # A daemon, as the interpreter would wait for it; one that is cut off leaves a copy that is made on.
+        look = threading.Thread(target=self._look_and_end, name="citewell-look", daemon=True)
+        look.start()
+        if self._heard.wait(_PATIENCE):
+            look.join()
+
+    def _look_and_end(self) -> None:
+        try:
+            self._look()
+        finally:
+            self._heard.set()
+            self.library.close()
+
     def follow(self) -> None:
         """Brings the copy up to date, and the server if the copy is ahead; tells of what stays behind."""
         try:
             state = self.server.state()
+            self._heard.set()
             self._tell_it_is_back()
             if not self._is_current(state):
                 with write_lock(self.settings.data_dir):

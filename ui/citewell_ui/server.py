@@ -338,7 +338,7 @@ def _url(address: str, listener: socket.socket) -> str:
 
 
 def _greet(url: str, access: Access, browser: bool) -> None:
-    if access.password is not None:
+    if access.password is not None and not access.behind_proxy:
         print(
             "The password goes over the network as it is: put TLS in front, or use an SSH tunnel.",
             file=sys.stderr,

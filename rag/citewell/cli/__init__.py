@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,7 +32,7 @@ __all__ = ["COMMANDS", "main", "paper_document"]
 
 COMMANDS = {**commands.COMMANDS, **maintenance.COMMANDS}
 
-_INTERRUPTED, _CLOSED_PIPE = 130, 141  # 128 + the number of the signal, as shells do
+_INTERRUPTED, _CLOSED_PIPE, _TERMINATED = 130, 141, 143  # 128 + the number of the signal, as shells do
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,11 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             run = others.load("eval", "pip install citewell.")
             return int(run(arguments[1:], notify))
         options = parse(arguments, COMMANDS)
-        with _logged(options.command) as ended:
+        with _terminable(), _logged(options.command) as ended:
             ended.status = COMMANDS[options.command].run(options)
         sys.stdout.flush()
         return ended.status
-    except SystemExit as stop:  # --help and --version
+    except SystemExit as stop:  # --help, --version and SIGTERM
         return int(stop.code or 0)
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -56,6 +58,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _CLOSED_PIPE
     except Exception as error:
         return _report(error, debug="--debug" in arguments)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Has SIGTERM end a command with all that it holds given back, as Ctrl-C does.
+
+    Without this a writer would leave its lease on the server behind, and the first process of a container, which
+    the kernel spares every signal that it does not handle, would go on until it is killed.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @dataclass
