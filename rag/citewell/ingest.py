@@ -206,7 +206,8 @@ class Ingest:
             raise
         finally:
             self._before = None
-            worker.shutdown(cancel_futures=True)
+            # After Ctrl-C nobody wants the batch that is being embedded; on a cluster it takes minutes.
+            worker.shutdown(wait=False, cancel_futures=True)
 
     def _unknown(self, papers: Sequence[Paper]) -> list[Paper]:
         """Returns the papers to embed, one a text, without the repeats whose text will not be stored."""
