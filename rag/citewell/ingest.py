@@ -229,7 +229,8 @@ class Ingest:
         finally:
             self._before = None
             ended.set()
-            worker.shutdown(cancel_futures=True)
+            # Nor waits it for a batch on a cluster, which takes minutes and ends with the connection.
+            worker.shutdown(wait=False, cancel_futures=True)
 
     def _unknown(self, papers: Sequence[Paper]) -> list[Paper]:
         """Returns the papers to embed, one a text, without the repeats whose text will not be stored."""

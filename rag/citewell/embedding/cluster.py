@@ -30,6 +30,7 @@ from citewell.errors import CitewellError, UsageError
 _CONNECT_SECONDS = 10.0
 _READY_SECONDS = 120.0  # Ray's own limits add up to one minute and a half
 _END_SECONDS = 10.0
+_STOP_SECONDS = 5.0  # for Ray to end its processes
 # Not with -m: what the module defines would be known by another name there than here.
 _DRIVER = (sys.executable, "-P", "-c", "import citewell.embedding.cluster_driver as driver; driver.main()")
 
@@ -173,9 +174,9 @@ class ClusterDriver:
         """Lets the child end by itself, or ends it."""
         with suppress(BrokenPipeError):
             self._requests.close()
-        for kill in (self._child.terminate, self._child.kill):
+        for wait, kill in ((seconds, self._child.terminate), (_STOP_SECONDS, self._child.kill)):
             try:
-                self._child.wait(seconds)
+                self._child.wait(wait)
                 break
             except subprocess.TimeoutExpired:
                 kill()
