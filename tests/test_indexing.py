@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -200,7 +200,17 @@ class _OneByOne(HashEmbedder):
         return made
 
 
-def test_who_interrupts_an_ingest_does_not_wait_for_the_rest_of_a_batch(data: Path) -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Tests that a shell runs in the background have Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_who_interrupts_an_ingest_does_not_wait_for_the_rest_of_a_batch(
+    data: Path, interruptible: None
+) -> None:
     embedder = _OneByOne()
     with Assistant.open(data, embedder=embedder, ingest_batch=40) as assistant:
         here = threading.main_thread().ident

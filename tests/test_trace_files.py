@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 from citewell.errors import UsageError
@@ -96,11 +95,10 @@ def test_a_disk_that_fills_up_leaves_the_old_trace(tmp_path, monkeypatch):
     file, _ = written(tmp_path, *SCRIPTS["good"])
     before = file.read_bytes()
 
-    def full(self, content):
-        self.touch()
+    def full(file):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("citewell.trace.document.sync_file", full)
     with pytest.raises(UsageError, match="No space left on device. Choose another place."):
         new_trace().write(file)
     assert file.read_bytes() == before and os.listdir(tmp_path) == ["trace.json"]
