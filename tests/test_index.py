@@ -161,7 +161,7 @@ def test_an_index_that_does_not_say_how_many_chunks_a_paper_has_is_made_again(
     told: list[str] = []
     assistant.collection._notify = told.append
     assert assistant.remove([gone]) == 1
-    assert told == ["The vector index was damaged; building it again from the library."]
+    assert told == ["The vector index is damaged or of another version; building it again from the library."]
     index = assistant.collection.snapshot().generation
     assert index.count() == len(PAPERS) - 1
     assert gone not in nearest(assistant.collection, PAPERS[7].title)

@@ -170,7 +170,7 @@ def test_an_ingest_onto_a_damaged_index_starts_a_new_one(data: Path) -> None:
     with Assistant.open(data, embedder=HashEmbedder(), notify=told.append) as assistant:
         assistant.collection.ingest(entries([paper(400)]))
         assistant.remove(["p400"])
-    assert told == ["The vector index was damaged; building it again from the library."]
+    assert told == ["The vector index is damaged or of another version; building it again from the library."]
     assert_all_found(data, [])
 
 

@@ -9,7 +9,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
@@ -168,6 +168,15 @@ def write_html(path: Path, title: str, parts: Sequence[Table | Figure | str]) ->
     path.write_text(page, encoding="utf-8")
 
 
+def _round_numbers(lines: Iterable[Sequence[float]]) -> list[float]:
+    """Returns 1, 2 and 5 times the powers of ten about some lines, for an axis that is logarithmic."""
+    values = [value for line in lines for value in line if value > 0]
+    if not values:
+        return []
+    powers = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
+    return [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+
+
 def plot(
     title: str, x: Sequence[object], series: Mapping[str, Sequence[float]], axes: tuple[str, str], bars: bool
 ) -> Figure:
@@ -189,4 +198,7 @@ def plot(
     figure.update_layout(title=title, template="plotly_white", height=420, showlegend=True)
     figure.update_xaxes(title=axes[0], type="category" if bars else "log")
     figure.update_yaxes(title=axes[1], type="linear" if bars else "log")
+    if not bars:
+        figure.update_xaxes(tickvals=list(x), tickformat=",")
+        figure.update_yaxes(tickvals=_round_numbers(series.values()), tickformat=",")
     return figure
