@@ -321,7 +321,9 @@ class Collection:
         except CollectionError:
             if not plan.base:
                 raise
-            self._notify("The vector index is damaged or of another version; building it again from the library.")
+            self._notify(
+                "The vector index is damaged or of another version; building it again from the library."
+            )
             self._publish(recipe, progress, plan._replace(base=""))
         return True
 
