@@ -11,6 +11,7 @@ from pathlib import Path
 import hypothesis
 import network_guard
 import pytest
+from chroma_process import ChromaProcess
 from shared_data import shared_dir
 
 # No deadlines: machines are busy, and speed is measured by benchmarks.
@@ -42,3 +43,12 @@ def _offline() -> Iterator[None]:
 def shared() -> Path:
     """The development data, see `shared_dir`."""
     return shared_dir()
+
+
+@pytest.fixture(scope="module")
+def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaProcess]:
+    """A Chroma server."""
+    process = ChromaProcess(tmp_path_factory.mktemp("chroma"))
+    process.start()
+    yield process
+    process.kill()

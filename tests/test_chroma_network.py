@@ -69,17 +69,9 @@ class Relay:
             sink.shutdown(socket.SHUT_WR)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaProcess]:
-    process = ChromaProcess(tmp_path_factory.mktemp("chroma"))
-    process.start()
-    yield process
-    process.kill()
-
-
 @pytest.fixture
-def relay(server: ChromaProcess) -> Iterator[Relay]:
-    with closing(Relay(server.port)) as relay:
+def relay(chroma: ChromaProcess) -> Iterator[Relay]:
+    with closing(Relay(chroma.port)) as relay:
         yield relay
 
 
@@ -118,8 +110,8 @@ def test_later_questions_do_not_wait_for_a_server_that_is_silent(relay: Relay, t
         assert "answers again" in told[1]
 
 
-def test_the_system_ends_a_connection_whose_packets_are_lost(server: ChromaProcess, tmp_path: Path) -> None:
-    with closing(ChromaServer(settings_of(server.url, tmp_path))) as chroma:
+def test_the_system_ends_a_connection_whose_packets_are_lost(chroma: ChromaProcess, tmp_path: Path) -> None:
+    with closing(ChromaServer(settings_of(chroma.url, tmp_path))) as server:
         seen: list[socket.socket] = []
 
         def look(reply: httpx.Response) -> None:
@@ -132,8 +124,8 @@ def test_the_system_ends_a_connection_whose_packets_are_lost(server: ChromaProce
                 between = found(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
                 assert idle + between * found(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) <= SILENT_SECONDS
 
-        chroma.wire.api._session.event_hooks = {"response": [look]}
-        chroma.version()
+        server.wire.api._session.event_hooks = {"response": [look]}
+        server.version()
         assert seen
 
 
@@ -159,9 +151,9 @@ def test_through_a_proxy_of_the_environment_httpx_goes_its_own_way(monkeypatch: 
 
 
 def test_a_writer_that_is_told_to_end_gives_its_lease_back(
-    server: ChromaProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chroma: ChromaProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = settings_of(server.url, tmp_path)
+    chosen = settings_of(chroma.url, tmp_path)
     with closing(ChromaServer(chosen)) as writer, closing(ChromaServer(chosen)) as other:
 
         def write(options: object) -> int:

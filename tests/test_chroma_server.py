@@ -34,14 +34,6 @@ from fakes import HashEmbedder, entries, paper, words_of
 PAPERS = [paper(number) for number in range(40)]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaProcess]:
-    process = ChromaProcess(tmp_path_factory.mktemp("chroma"))
-    process.start()
-    yield process
-    process.kill()
-
-
 class Machine(Assistant):
     """An assistant on a machine of its own, with all that it told."""
 
@@ -68,13 +60,13 @@ Machines = Callable[..., Machine]
 
 
 @pytest.fixture
-def machines(server: ChromaProcess, tmp_path: Path) -> Iterator[Machines]:
+def machines(chroma: ChromaProcess, tmp_path: Path) -> Iterator[Machines]:
     """Opens machines on one collection, each with a data directory of its own."""
     collection, opened = f"test-{uuid.uuid4().hex}", []
 
     def open_one(name: str, **settings: Any) -> Machine:
         told: list[str] = []
-        chosen: dict[str, Any] = {"chroma_url": server.url, "chroma_collection": collection, **settings}
+        chosen: dict[str, Any] = {"chroma_url": chroma.url, "chroma_collection": collection, **settings}
         embedder = chosen.pop("embedder", None) or HashEmbedder()
         machine = Machine.open(tmp_path / name, embedder=embedder, notify=told.append, **chosen)
         assert isinstance(machine, Machine)
@@ -206,13 +198,13 @@ def test_a_reply_that_comes_late_does_not_end_a_publication(
 
 
 def test_a_server_that_dies_during_ingest_and_questions_costs_nothing(
-    machines: Machines, server: ChromaProcess
+    machines: Machines, chroma: ChromaProcess
 ) -> None:
     reader = machines("b")
     first = machines("c")
     first.add_all(*PAPERS[:10])
     assert reader.ids(3)[0] == "p3"
-    embedder = HashEmbedder(before=lambda _: server.kill())
+    embedder = HashEmbedder(before=lambda _: chroma.kill())
     writer = machines("a", embedder=embedder)
     try:
         with pytest.raises(ChromaServerError, match="cannot be reached.*All papers read are kept"):
@@ -224,7 +216,7 @@ def test_a_server_that_dies_during_ingest_and_questions_costs_nothing(
         with pytest.raises(ChromaServerError, match="cannot be reached"):
             reader.add_all(PAPERS[30])
     finally:
-        server.start()
+        chroma.start()
     writer.served.server._now = first.served.server._now = lambda: 4e9  # the dead lease is old by now
     first.add_all(PAPERS[35], replace(PAPERS[15], year=1999))
     embedded = embedder.embedded
@@ -320,11 +312,11 @@ def test_another_embedding_is_refused_until_everybody_is_moved(machines: Machine
 
 
 def test_a_header_opens_the_door_and_is_told_to_nobody(
-    machines: Machines, server: ChromaProcess, tmp_path: Path
+    machines: Machines, chroma: ChromaProcess, tmp_path: Path
 ) -> None:
     secret = "Bearer 8f2c-made-up"
     (tmp_path / "headers.txt").write_text(f"Authorization: {secret}\n\n")
-    with proxy(server.port, "authorization", secret) as url:
+    with proxy(chroma.port, "authorization", secret) as url:
         shut = machines("a", chroma_url=url)
         assert "refuses access (status 401)" in shut.told[0]
         opened = machines("b", chroma_url=url, chroma_headers_file=tmp_path / "headers.txt")
@@ -351,9 +343,9 @@ def test_a_header_opens_the_door_and_is_told_to_nobody(
         ("broken", "Is it a Chroma server"),
     ],
 )
-def test_what_is_no_chroma_server_is_told_in_one_line(place: str, told: str, server: ChromaProcess) -> None:
+def test_what_is_no_chroma_server_is_told_in_one_line(place: str, told: str, chroma: ChromaProcess) -> None:
     assert place in STRANGE
-    with proxy(server.port, "x", "y") as url:
+    with proxy(chroma.port, "x", "y") as url:
         check = check_server(Settings(chroma_url=f"{url}/strange/{place}"))
     assert check.verdict == "fail" and "\n" not in check.detail
     assert re.search(told, check.detail)
@@ -373,10 +365,10 @@ def test_what_is_no_chroma_server_is_told_in_one_line(place: str, told: str, ser
     ],
 )
 def test_a_wrong_setting_is_told_in_one_line(
-    settings: dict[str, Any], error: type[CitewellError], told: str, server: ChromaProcess
+    settings: dict[str, Any], error: type[CitewellError], told: str, chroma: ChromaProcess
 ) -> None:
-    chosen = {"chroma_url": server.url, **settings}
-    chosen["chroma_url"] = chosen["chroma_url"].format(port=server.port)
+    chosen = {"chroma_url": chroma.url, **settings}
+    chosen["chroma_url"] = chosen["chroma_url"].format(port=chroma.port)
     one = ChromaServer(Settings(**chosen))
     try:
         with pytest.raises(error, match=told) as raised:

@@ -23,6 +23,7 @@ from report import resident_mib, seconds, timed
 
 if TYPE_CHECKING:
     from citewell.types import Paper
+    from llama_index.core import VectorStoreIndex
     from llama_index.core.base.embeddings.base import BaseEmbedding
 
 CITEWELL, STOCK, LENT = "Citewell", "LlamaIndex, Chroma", "… with our code for the model"
@@ -130,14 +131,12 @@ def llama_opened(embedding: Callable[[Path], BaseEmbedding], folder: Path) -> It
         }
 
 
-def _answers(index: object) -> Callable[[str], Sequence[str]]:
+def _answers(index: VectorStoreIndex) -> Callable[[str], Sequence[str]]:
     from citewell.llm import load_llm
     from citewell.settings import Settings
     from citewell_eval.systems.llama_parts import SameModel
-    from llama_index.core import VectorStoreIndex
     from llama_index.core.query_engine import CitationQueryEngine
 
-    assert isinstance(index, VectorStoreIndex)  # noqa: S101 (imported late)
     llm = SameModel(load_llm(Settings(), "local"), _REPLY_TOKENS)
     engine = CitationQueryEngine.from_args(index, llm=llm)
     return lambda question: [str(n.node.metadata["title"]) for n in engine.query(question).source_nodes]

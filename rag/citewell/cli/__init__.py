@@ -67,8 +67,8 @@ def _terminable() -> Iterator[None]:
     Without this a writer would leave its lease on the server behind, and the first process of a container, which
     the kernel spares every signal that it does not handle, would go on until it is killed.
     """
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
